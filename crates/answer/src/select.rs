@@ -1,0 +1,245 @@
+//! Choosing the sentences that answer a question, before any model writes.
+//!
+//! Each sentence of the retrieved passages is scored by its meaning (cosine to
+//! the question), by the rarity-weighted share of the question's words that it
+//! or its headings contain, and by how well its passage did in retrieval.
+//! Sentences are then taken greedily, each for its own score and for what it
+//! adds to the question's words covered so far, until the next would add
+//! little.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use plumb_text::Analyzer;
+
+use crate::words::words;
+
+/// A sentence that could be quoted.
+#[derive(Clone, Debug)]
+pub(crate) struct Candidate {
+    /// Index of its passage in the list of hits.
+    pub(crate) passage: usize,
+    /// Position among the sentences of its passage.
+    pub(crate) position: usize,
+    /// The sentence as a reader sees it.
+    pub(crate) text: String,
+    /// Title and headings above it.
+    pub(crate) context: String,
+    /// Cosine to the question, in `-1.0..=1.0`.
+    pub(crate) cosine: f32,
+    /// Score of its passage, scaled so that the best passage has 1.0.
+    pub(crate) passage_score: f32,
+}
+
+/// What a question asks for, as weighted terms.
+pub(crate) struct QuestionTerms {
+    weights: BTreeMap<String, f32>,
+}
+
+/// Words that ask rather than name what is asked about.
+const ASKING: &str = "explain describe discuss tell define compare contrast outline list give \
+    name example concept role purpose significance importance difference differ type kind way \
+    main key common work help use used need important please question answer mean illustrate \
+    popular typically relate involve";
+
+impl QuestionTerms {
+    /// Weighs the terms of `question` by `idf`, asking words lightly.
+    pub(crate) fn new(question: &str, analyzer: &Analyzer, idf: &dyn Fn(&str) -> f32) -> Self {
+        let asking: BTreeSet<String> = analyzer.terms(ASKING).into_iter().collect();
+        let weights = analyzer
+            .terms(question)
+            .into_iter()
+            .map(|term| {
+                let weight = idf(&term).max(0.1) * if asking.contains(&term) { 0.1 } else { 1.0 };
+                (term, weight)
+            })
+            .collect();
+        Self { weights }
+    }
+
+    /// Weighted share of the terms that `known` has, in `0.0..=1.0`; 0 for a
+    /// question without terms.
+    pub(crate) fn coverage(&self, known: &BTreeSet<String>) -> f32 {
+        let total: f32 = self.weights.values().sum();
+        if total == 0.0 {
+            return 0.0;
+        }
+        let hit: f32 =
+            self.weights.iter().filter(|(term, _)| known.contains(*term)).map(|(_, w)| w).sum();
+        hit / total
+    }
+}
+
+/// How much each signal counts in a sentence's score.
+const COSINE_WEIGHT: f32 = 0.55;
+const COVERAGE_WEIGHT: f32 = 0.25;
+const PASSAGE_WEIGHT: f32 = 0.20;
+/// Lost by a sentence that points at something said before it.
+const DANGLING_PENALTY: f32 = 0.10;
+/// Lost for each sentence that stands before it in its passage, at most three:
+/// writers state first and elaborate after.
+const POSITION_PENALTY: f32 = 0.02;
+/// What newly covered words of the question are worth.
+const NOVELTY_WEIGHT: f32 = 0.35;
+/// A further sentence must reach this share of the best one's score.
+const KEEP_SHARE: f32 = 0.72;
+/// Two sentences with a greater share of common terms say the same.
+const SAME_SHARE: f32 = 0.7;
+
+/// Indices into `candidates` of at most `max_sentences` that answer the
+/// question, best first. Empty only if there are no candidates.
+pub(crate) fn choose(
+    candidates: &[Candidate],
+    question: &QuestionTerms,
+    analyzer: &Analyzer,
+    max_sentences: usize,
+) -> Vec<usize> {
+    let terms: Vec<BTreeSet<String>> =
+        candidates.iter().map(|c| analyzer.terms(&c.text).into_iter().collect()).collect();
+    let wide: Vec<BTreeSet<String>> = candidates
+        .iter()
+        .zip(&terms)
+        .map(|(c, own)| analyzer.terms(&c.context).into_iter().chain(own.iter().cloned()).collect())
+        .collect();
+    let scores: Vec<f32> =
+        candidates.iter().zip(&wide).map(|(c, known)| score(c, question.coverage(known))).collect();
+    let mut chosen: Vec<usize> = Vec::new();
+    let mut covered = BTreeSet::new();
+    let mut first_gain = 0.0;
+    while chosen.len() < max_sentences {
+        let gain = |i: usize| {
+            let both: BTreeSet<String> = covered.union(&wide[i]).cloned().collect();
+            scores[i] + NOVELTY_WEIGHT * (question.coverage(&both) - question.coverage(&covered))
+        };
+        let best = (0..candidates.len())
+            .filter(|i| !chosen.contains(i))
+            .filter(|&i| chosen.iter().all(|&j| overlap(&terms[i], &terms[j]) < SAME_SHARE))
+            .map(|i| (i, gain(i)))
+            .max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
+        let Some((best, gain)) = best else { break };
+        if chosen.is_empty() {
+            first_gain = scores[best];
+        } else if gain < KEEP_SHARE * first_gain {
+            break;
+        }
+        covered.extend(wide[best].iter().cloned());
+        chosen.push(best);
+    }
+    chosen
+}
+
+fn score(candidate: &Candidate, coverage: f32) -> f32 {
+    let dangling = if is_dangling(&candidate.text) { DANGLING_PENALTY } else { 0.0 };
+    let late = POSITION_PENALTY * candidate.position.min(3) as f32;
+    COSINE_WEIGHT * candidate.cosine
+        + COVERAGE_WEIGHT * coverage
+        + PASSAGE_WEIGHT * candidate.passage_score
+        - dangling
+        - late
+}
+
+/// Share of the smaller set that both have.
+fn overlap(a: &BTreeSet<String>, b: &BTreeSet<String>) -> f32 {
+    let smaller = a.len().min(b.len());
+    if smaller == 0 { 0.0 } else { a.intersection(b).count() as f32 / smaller as f32 }
+}
+
+/// True if the sentence opens with a word that refers to an earlier one.
+pub(crate) fn is_dangling(sentence: &str) -> bool {
+    const OPENERS: &[&str] = &[
+        "also", "and", "as", "because", "besides", "both", "but", "consequently", "for", "he",
+        "hence", "here", "however", "instead", "it", "its", "moreover", "neither", "nevertheless",
+        "or", "otherwise", "she", "so", "such", "that", "their", "then", "therefore", "these",
+        "they", "this", "those", "thus", "together", "yet",
+    ];
+    words(sentence).next().is_some_and(|word| OPENERS.binary_search(&word.as_str()).is_ok())
+}
+
+/// True if `sentence` says something by itself: a statement of at least four
+/// words, not a heading, a question, an introduction of a list or code.
+pub(crate) fn is_quotable(sentence: &str) -> bool {
+    let trimmed = sentence.trim();
+    let count = words(trimmed).count();
+    let letters = trimmed.chars().filter(|c| c.is_alphabetic()).count();
+    let symbols = trimmed.chars().filter(|c| !c.is_alphanumeric() && !c.is_whitespace()).count();
+    (4..=90).contains(&count)
+        && letters > 2 * symbols
+        && !trimmed.ends_with([':', '?', ','])
+        && !trimmed.starts_with(['#', '`', '=', '<', '@'])
+        && !trimmed.starts_with("...")
+}
+
+/// True under headings whose sentences name sources instead of saying things.
+pub(crate) fn is_reference_section(heading_path: &[String]) -> bool {
+    const NAMES: &[&str] =
+        &["bibliography", "further reading", "references", "see also", "sources", "table of contents"];
+    heading_path.iter().any(|heading| NAMES.contains(&heading.trim().to_lowercase().as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(text: &str, cosine: f32) -> Candidate {
+        Candidate {
+            passage: 0,
+            position: 0,
+            text: text.into(),
+            context: String::new(),
+            cosine,
+            passage_score: 1.0,
+        }
+    }
+
+    fn chosen(question: &str, candidates: &[Candidate], max: usize) -> Vec<usize> {
+        let analyzer = Analyzer::english();
+        let terms = QuestionTerms::new(question, &analyzer, &|_| 1.0);
+        choose(candidates, &terms, &analyzer, max)
+    }
+
+    #[test]
+    fn the_closest_sentence_comes_first() {
+        let list = [
+            candidate("Cats sleep for most of the day.", 0.1),
+            candidate("Dropout sets random units to zero.", 0.8),
+        ];
+        assert_eq!(chosen("What is dropout?", &list, 3), [1]);
+    }
+
+    #[test]
+    fn the_same_statement_is_not_taken_twice() {
+        let list = [
+            candidate("Dropout sets random units to zero.", 0.8),
+            candidate("Dropout sets the random units to zero.", 0.79),
+        ];
+        assert_eq!(chosen("What is dropout?", &list, 3), [0]);
+    }
+
+    #[test]
+    fn a_second_part_of_the_question_is_answered_too() {
+        let list = [
+            candidate("Stemming cuts suffixes off words.", 0.6),
+            candidate("Stemming is fast and cuts off suffixes roughly.", 0.58),
+            candidate("Lemmatization looks up dictionary forms.", 0.55),
+        ];
+        assert_eq!(chosen("What are stemming and lemmatization?", &list, 2), [0, 2]);
+    }
+
+    #[test]
+    fn no_candidates_give_no_choice() {
+        assert_eq!(chosen("What is dropout?", &[], 3), [0_usize; 0]);
+    }
+
+    #[test]
+    fn headings_questions_and_lead_ins_are_not_quotable() {
+        for text in ["# What dropout is", "What is dropout used for?", "It has these parts:", "Yes."] {
+            assert!(!is_quotable(text), "{text}");
+        }
+        assert!(is_quotable("Dropout sets random units to zero."));
+    }
+
+    #[test]
+    fn a_sentence_that_starts_with_a_pronoun_dangles() {
+        assert!(is_dangling("It was proposed in 2014."));
+        assert!(!is_dangling("Italy was united in 1861."));
+    }
+}

@@ -1,0 +1,239 @@
+//! Whether one source sentence supports one claim.
+//!
+//! The check is lexical and strict: it cannot know that two different words
+//! mean the same, so it errs towards dropping. Numbers with what they count,
+//! names and negations of the claim must be those of the source; the other
+//! content words must be there too, and in the source's order, because
+//! `A causes B` shares every word with `B causes A`.
+
+use std::collections::BTreeSet;
+
+use plumb_text::Analyzer;
+
+use crate::words::{is_function_word, is_word_byte, negations, numbers, words};
+
+/// Least support at which a claim is kept. A claim that repeats its source has
+/// 1.0; one that loses a sixth of its content words, or moves a third of them,
+/// falls below.
+pub const MIN_SUPPORT: f32 = 0.85;
+
+/// Why a claim was not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unsupported {
+    #[error("the number `{0}` is not in the source")]
+    Number(String),
+    #[error("`{0}` does not count the same thing in the source")]
+    Unit(String),
+    #[error("the name `{0}` is not in the source")]
+    Name(String),
+    #[error("the source negates what the claim affirms, or the reverse")]
+    Negation,
+    #[error("too few of its words are in the source, or in another order")]
+    Words,
+    #[error("it says nothing that could be checked")]
+    Empty,
+}
+
+/// What a claim is held against.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    /// The quoted source sentence.
+    pub quote: &'a str,
+    /// Title and headings above it: a claim may take its subject from there.
+    pub context: &'a str,
+}
+
+/// How far `evidence` supports `claim`, in `0.0..=1.0` and at least
+/// [`MIN_SUPPORT`], or why it does not.
+pub fn support(
+    claim: &str,
+    evidence: Evidence<'_>,
+    analyzer: &Analyzer,
+) -> Result<f32, Unsupported> {
+    let source = format!("{} {}", evidence.context, evidence.quote);
+    check_numbers(claim, &source)?;
+    check_names(claim, &source, analyzer)?;
+    let claimed = analyzer.terms(claim);
+    if claimed.is_empty() {
+        return Err(Unsupported::Empty);
+    }
+    let known: BTreeSet<String> = analyzer.terms(&source).into_iter().collect();
+    let covered = claimed.iter().filter(|term| known.contains(*term)).count();
+    let quoted = analyzer.terms(evidence.quote);
+    let in_quote: Vec<&String> = claimed.iter().filter(|term| quoted.contains(term)).collect();
+    let in_order = longest_common_subsequence(&in_quote, &quoted);
+    check_negation(claim, evidence.quote, &claimed, analyzer)?;
+    let coverage = covered as f32 / claimed.len() as f32;
+    let order = if in_quote.is_empty() { 0.0 } else { in_order as f32 / in_quote.len() as f32 };
+    // Words that only the headings have support a claim's subject, not a claim.
+    let from_quote = in_quote.len() as f32 / claimed.len() as f32;
+    let support = coverage.min((1.0 + order) / 2.0).min((from_quote + 0.4).min(1.0));
+    if support < MIN_SUPPORT { Err(Unsupported::Words) } else { Ok(support) }
+}
+
+fn check_numbers(claim: &str, source: &str) -> Result<(), Unsupported> {
+    let known = numbers(source);
+    if let Some(number) = numbers(claim).into_iter().find(|number| !known.contains(number)) {
+        return Err(Unsupported::Number(number));
+    }
+    let counted = counted_things(source);
+    match counted_things(claim).into_iter().find(|pair| !counted.contains(pair)) {
+        Some((number, unit)) => Err(Unsupported::Unit(format!("{number} {unit}"))),
+        None => Ok(()),
+    }
+}
+
+/// Each number with the content word that follows it, such as `(5, kg)`.
+fn counted_things(text: &str) -> BTreeSet<(String, String)> {
+    let all: Vec<String> = words(text).collect();
+    all.windows(2)
+        .filter(|pair| pair[0].bytes().all(|b| b.is_ascii_digit()))
+        .filter(|pair| !is_function_word(&pair[1]) && !pair[1].as_bytes()[0].is_ascii_digit())
+        .map(|pair| (pair[0].clone(), pair[1].clone()))
+        .collect()
+}
+
+/// Words with a capital that do not begin the claim, and words with a capital
+/// or digit inside, must be in the source as they are.
+fn check_names(claim: &str, source: &str, analyzer: &Analyzer) -> Result<(), Unsupported> {
+    let known: BTreeSet<String> = words(source).collect();
+    let stems: BTreeSet<String> = analyzer.terms(source).into_iter().collect();
+    let spoken = claim.split(|c: char| c.is_ascii() && !is_word_byte(c as u8));
+    for (position, word) in spoken.filter(|word| !word.is_empty()).enumerate() {
+        let inner_capital = word.chars().skip(1).any(|c| c.is_uppercase());
+        let capital = word.chars().next().is_some_and(char::is_uppercase);
+        if !(inner_capital || (capital && position > 0)) {
+            continue;
+        }
+        let lower = word.to_ascii_lowercase();
+        let stemmed = analyzer.terms(word).iter().all(|term| stems.contains(term));
+        if !(known.contains(&lower) || is_function_word(&lower) || stemmed) {
+            return Err(Unsupported::Name(word.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// Compares negations over the stretch of the quote that the claim uses, so
+/// that a claim may leave out a negated part of a long sentence.
+fn check_negation(
+    claim: &str,
+    quote: &str,
+    claimed: &[String],
+    analyzer: &Analyzer,
+) -> Result<(), Unsupported> {
+    let stretch = used_stretch(quote, claimed, analyzer);
+    let (said, meant) = (negations(claim), negations(stretch));
+    if said.is_multiple_of(2) == meant.is_multiple_of(2) && (said == 0) == (meant == 0) {
+        Ok(())
+    } else {
+        Err(Unsupported::Negation)
+    }
+}
+
+/// The part of `quote` from the first to the last word that the claim shares,
+/// with the two words before it, where a negation would stand.
+fn used_stretch<'q>(quote: &'q str, claimed: &[String], analyzer: &Analyzer) -> &'q str {
+    let is_gap = |c: char| c.is_whitespace();
+    let spans: Vec<(usize, &str)> = quote
+        .split(is_gap)
+        .filter(|word| !word.is_empty())
+        .map(|word| (word.as_ptr() as usize - quote.as_ptr() as usize, word))
+        .collect();
+    let shared = |word: &str| analyzer.terms(word).iter().any(|term| claimed.contains(term));
+    let Some(first) = spans.iter().position(|(_, word)| shared(word)) else { return quote };
+    let last = spans.iter().rposition(|(_, word)| shared(word)).unwrap_or(first);
+    let start = spans[first.saturating_sub(2)].0;
+    let (last_at, last_word) = spans[last];
+    &quote[start..last_at + last_word.len()]
+}
+
+fn longest_common_subsequence(a: &[&String], b: &[String]) -> usize {
+    let mut row = vec![0; b.len() + 1];
+    for x in a {
+        let mut diagonal = 0;
+        for (j, y) in b.iter().enumerate() {
+            let above = row[j + 1];
+            row[j + 1] = if *x == y { diagonal + 1 } else { above.max(row[j]) };
+            diagonal = above;
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUOTE: &str = "In the trial of 2019, Pfizer found that 50 mg of the drug lowered pressure \
+                         by 12% in patients, but it did not change the heart rate.";
+
+    #[track_caller]
+    fn check(claim: &str, want: Result<(), Unsupported>) {
+        let evidence = Evidence { quote: QUOTE, context: "Hypertension" };
+        let found = support(claim, evidence, &Analyzer::english()).map(|_| ());
+        assert_eq!(found, want, "{claim}");
+    }
+
+    #[test]
+    fn the_sentence_itself_is_supported() {
+        check(QUOTE, Ok(()));
+    }
+
+    #[test]
+    fn a_part_of_the_sentence_is_supported() {
+        check("Pfizer found that 50 mg of the drug lowered pressure by 12% in patients.", Ok(()));
+        check("The drug did not change the heart rate.", Ok(()));
+    }
+
+    #[test]
+    fn a_swapped_number_is_caught() {
+        check(
+            "Pfizer found that 60 mg of the drug lowered pressure by 12%.",
+            Err(Unsupported::Number("60".into())),
+        );
+    }
+
+    #[test]
+    fn a_swapped_unit_is_caught() {
+        check(
+            "Pfizer found that 50 g of the drug lowered pressure by 12%.",
+            Err(Unsupported::Unit("50 g".into())),
+        );
+    }
+
+    #[test]
+    fn a_swapped_name_is_caught() {
+        check(
+            "In the trial, Novartis found that the drug lowered pressure.",
+            Err(Unsupported::Name("Novartis".into())),
+        );
+    }
+
+    #[test]
+    fn a_dropped_negation_is_caught() {
+        check("The drug did change the heart rate.", Err(Unsupported::Negation));
+    }
+
+    #[test]
+    fn an_added_negation_is_caught() {
+        check("The drug never lowered pressure in patients.", Err(Unsupported::Negation));
+    }
+
+    #[test]
+    fn exchanged_roles_are_caught() {
+        let evidence = Evidence { quote: "Smoking causes cancer of the lung.", context: "" };
+        let found = support("Lung cancer causes smoking.", evidence, &Analyzer::english());
+        assert_eq!(found, Err(Unsupported::Words));
+    }
+
+    #[test]
+    fn invented_words_are_caught() {
+        check("The drug cured patients within weeks.", Err(Unsupported::Words));
+    }
+
+    #[test]
+    fn a_claim_without_content_is_refused() {
+        check("It is so.", Err(Unsupported::Empty));
+    }
+}
