@@ -2,7 +2,33 @@
 //!
 //! SIMD and threads live here and nowhere else. Nothing here knows of files,
 //! models or text.
+//!
+//! Results do not depend on the instruction set, the number of threads or the
+//! size of a batch: work is split by outputs, and every sum has one order (see
+//! [`dot`] and its module).
+//!
+//! Letters used for shapes in this workspace: `B` batch, `T` tokens, `D` model
+//! width, `H` query heads, `K` key/value heads (of a matrix: columns), `E` head
+//! width, `F` feed-forward width, `V` vocabulary.
 
+mod attention;
+mod dequantize;
 mod dtype;
+mod elementwise;
+mod isa;
+mod matmul;
+mod norm;
+mod pool;
+mod products;
+mod rope;
 
+pub use attention::{Attention, KeyValues, Mask};
+pub use dequantize::dequantize;
 pub use dtype::DType;
+pub use elementwise::{Activation, activate, activate_and_multiply, softmax};
+pub use isa::Isa;
+pub use matmul::{Matrix, matmul};
+pub use norm::{layer_norm, normalize, rms_norm};
+pub use pool::Pool;
+pub use products::{Rows, dot};
+pub use rope::{Pairs, Rotation, rope_frequencies};
