@@ -1,2 +1,39 @@
-//! Placeholder.
-fn main() {}
+//! The project's chores, run as `cargo xtask CHORE`.
+//!
+//! - `tidy` checks the house rules that a compiler does not see;
+//! - `test` is everything that must pass before a change lands;
+//! - `e2e` is its last step alone: the tests that run real models.
+
+mod e2e;
+mod steps;
+mod test;
+mod tidy;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask tidy | test | e2e";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let chore = arguments.next().unwrap_or_default();
+    let root = root();
+    let outcome = match (chore.as_str(), arguments.next()) {
+        ("tidy", None) => tidy::run(root),
+        ("test", None) => test::run(root),
+        ("e2e", None) => e2e::run(root),
+        _ => Err(USAGE.to_owned()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            steps::say(&format!("error: {message}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The root of the repository: this package lies in a folder of it.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a package folder has a parent")
+}
