@@ -1,0 +1,1 @@
+//! Vectors, postings, filters and fusion over a snapshot.
