@@ -34,16 +34,17 @@ fn both(x: &mut [f32], factors: &[f32], f: impl Fn(f32) -> f32) {
     }
 }
 
-/// `e^x` within two units in the last place; below -87.3 the smallest normal
-/// number's neighbourhood counts as 0.
+/// Adding it leaves the nearest integer in the low bits of a float.
+const ROUND: f32 = 12_582_912.0;
+
+/// `e^x` within two units in the last place; the result is 0 below -87.3, where
+/// numbers begin to be subnormal.
 ///
 /// `x = n ln 2 + r` with `|r| <= ln 2 / 2`; a polynomial gives `e^r`, and `n`
 /// goes into the exponent. Coefficients as in Cephes' `expf`.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "compiled once more for each instruction set")]
 fn exp(x: f32) -> f32 {
-    /// Adding it leaves the nearest integer in the low bits.
-    const ROUND: f32 = 12_582_912.0;
     let clamped = x.clamp(-87.3, 88.7);
     let shifted = clamped.mul_add(std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;

@@ -1,0 +1,333 @@
+//! The forward pass of every decoder.
+
+use std::ops::Range;
+use std::path::Path;
+
+use plumb_kernels::{Attention, KeyValues, Mask, Pool, Rotation, rope_frequencies};
+
+use crate::blocks::{FeedForward, Linear, Norm, add, embed};
+use crate::config::Config;
+use crate::files::Files;
+use crate::spec::{self, ExtraNorms, Gate, Packing, Positions};
+use crate::weights::{Parameter, Parameters, Tensor, Weights};
+use crate::{DecoderSpec, Error};
+
+/// Tokens that go through the layers together. Results do not depend on it.
+const BATCH: usize = 512;
+
+/// More layers than this are a damaged file.
+const MAX_LAYERS: usize = 1024;
+
+/// Factors of the rotation's frequencies, where a file has them.
+const ROPE_FACTORS: &str = "rope_freqs.weight";
+
+/// A decoder-only transformer with its weights.
+#[derive(Debug)]
+pub struct Decoder {
+    spec: DecoderSpec,
+    embedding: Tensor,
+    positions: Option<Tensor>,
+    layers: Vec<Layer>,
+    final_norm: Norm,
+    output: Linear,
+    /// Frequencies of layers that see all positions, then of the others.
+    frequencies: [Vec<f32>; 2],
+}
+
+#[derive(Debug)]
+struct Layer {
+    attention_norm: Norm,
+    queries: Linear,
+    keys: Linear,
+    values: Linear,
+    query_norm: Option<Norm>,
+    key_norm: Option<Norm>,
+    attention_output: Linear,
+    post_attention_norm: Option<Norm>,
+    feed_forward_norm: Norm,
+    feed_forward: FeedForward,
+    post_feed_forward_norm: Option<Norm>,
+}
+
+/// Keys and values of the tokens read so far: the state of one sequence.
+#[derive(Clone, Debug)]
+pub struct KvCache {
+    layers: Vec<KeyValues>,
+}
+
+impl KvCache {
+    /// Tokens held.
+    pub fn len(&self) -> usize {
+        self.layers.first().map_or(0, KeyValues::len)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Forgets the tokens from `len` on, so that another continuation can be
+    /// read.
+    pub fn truncate(&mut self, len: usize) {
+        for layer in &mut self.layers {
+            layer.truncate(len);
+        }
+    }
+}
+
+/// Which tokens' logits a forward pass returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Logits {
+    /// Those after the last token: shape (V).
+    Last,
+    /// Those after every token: shape (T, V).
+    All,
+}
+
+impl Decoder {
+    /// Loads a GGUF file, checking every tensor against its architecture.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let path = match Files::find(path)? {
+            Files::Gguf(path) => path,
+            Files::HuggingFace(path, _) => {
+                let found = "a Hugging Face folder".to_owned();
+                let known = "decoders in GGUF files".to_owned();
+                return Err(Error::UnknownArchitecture { path, found, known });
+            }
+        };
+        let (file, weights) = Weights::from_gguf(&path)?;
+        let format = |source| Error::Format { path: path.clone(), source };
+        let architecture = file.string("general.architecture").map_err(format)?;
+        let config = Config::from_gguf(&file, architecture, &path)?;
+        let Some(mut spec) = spec::family(architecture, &config) else {
+            let (found, known) = (architecture.to_owned(), spec::known_families());
+            return Err(Error::UnknownArchitecture { path, found, known });
+        };
+        if MAX_LAYERS < spec.layers {
+            let key = format!("{architecture}.block_count");
+            return Err(Error::Unsupported { path, key, found: spec.layers.to_string() });
+        }
+        spec.tied_embeddings = !weights.contains("output.weight");
+        let mut list = spec.parameter_list();
+        if weights.contains(ROPE_FACTORS) {
+            list.push(Parameter::new(ROPE_FACTORS, [config.rope_width / 2]));
+        }
+        let parameters = weights.take(&list, str::to_owned)?;
+        Ok(Self::assemble(spec, &parameters))
+    }
+
+    fn assemble(spec: DecoderSpec, parameters: &Parameters) -> Self {
+        let output = if spec.tied_embeddings { "token_embd" } else { "output" };
+        Self {
+            embedding: parameters.get("token_embd.weight"),
+            positions: parameters.try_get("position_embd.weight"),
+            layers: (0..spec.layers).map(|i| Layer::load(&spec, parameters, i)).collect(),
+            final_norm: Norm::load(parameters, "output_norm", spec.norm_eps),
+            output: Linear::load(parameters, output),
+            frequencies: frequencies(&spec, parameters),
+            spec,
+        }
+    }
+
+    pub fn spec(&self) -> &DecoderSpec {
+        &self.spec
+    }
+
+    /// A cache for a new sequence.
+    pub fn new_cache(&self) -> KvCache {
+        let layer = KeyValues::new(self.spec.kv_heads, self.spec.head_width);
+        KvCache { layers: vec![layer; self.spec.layers] }
+    }
+
+    /// Reads `tokens` after those in `cache`, adds them to it, and returns
+    /// logits.
+    ///
+    /// The bits of the logits depend on the tokens alone: not on how they
+    /// were divided over calls, nor on the pool's threads or instructions.
+    pub fn forward(
+        &self,
+        pool: &Pool,
+        tokens: &[u32],
+        cache: &mut KvCache,
+        logits: Logits,
+    ) -> Result<Vec<f32>, Error> {
+        if tokens.is_empty() {
+            return Err(Error::NoTokens);
+        }
+        let (total, context) = (cache.len() + tokens.len(), self.spec.context);
+        if context < total {
+            return Err(Error::TooLong { tokens: total, context });
+        }
+        if let Some(&token) = tokens.iter().find(|&&token| self.spec.vocab <= token as usize) {
+            return Err(Error::UnknownToken { token, vocab: self.spec.vocab });
+        }
+        let mut out = Vec::new();
+        for batch in tokens.chunks(BATCH) {
+            let mut x = self.hidden_states(pool, batch, cache);
+            match logits {
+                Logits::All => {
+                    self.final_norm.apply(pool, &mut x);
+                    out.extend(self.output.apply(pool, &x));
+                }
+                Logits::Last if cache.len() == total => {
+                    let last = self.final_norm.of(pool, &x[x.len() - self.spec.width..]);
+                    out = self.output.apply(pool, &last);
+                }
+                Logits::Last => {}
+            }
+        }
+        Ok(out)
+    }
+
+    /// What the layers make of one batch: shape (T, D).
+    fn hidden_states(&self, pool: &Pool, batch: &[u32], cache: &mut KvCache) -> Vec<f32> {
+        let positions = cache.len()..cache.len() + batch.len();
+        let mut x = embed(pool, &self.embedding, batch);
+        for x in &mut x {
+            *x *= self.spec.embedding_scale;
+        }
+        if let Some(learned) = &self.positions {
+            // Fits: a position is less than the context, which is a `usize`
+            // from a table of 32-bit ids.
+            let ids: Vec<u32> =
+                positions.clone().map(|p| u32::try_from(p).unwrap_or(u32::MAX)).collect();
+            add(&mut x, &embed(pool, learned, &ids));
+        }
+        let rotations = self.rotations(positions);
+        for (i, (layer, past)) in self.layers.iter().zip(&mut cache.layers).enumerate() {
+            let window = self.spec.window_of(i);
+            let step = Step {
+                spec: &self.spec,
+                pool,
+                rotation: rotations.as_ref().map(
+                    |[all, local]| {
+                        if window.is_some() { local } else { all }
+                    },
+                ),
+                mask: window.map_or(Mask::Causal, |window| Mask::Window(window.positions)),
+            };
+            layer.apply(&step, &mut x, past);
+        }
+        x
+    }
+
+    /// Rotations of layers that see all positions, and of the others.
+    fn rotations(&self, positions: Range<usize>) -> Option<[Rotation; 2]> {
+        let Positions::Rope(rope) = self.spec.positions else { return None };
+        let [all, local] = &self.frequencies;
+        Some([
+            Rotation::new(rope.pairs, all, positions.clone()),
+            Rotation::new(rope.pairs, local, positions),
+        ])
+    }
+}
+
+fn frequencies(spec: &DecoderSpec, parameters: &Parameters) -> [Vec<f32>; 2] {
+    let Positions::Rope(rope) = spec.positions else { return [Vec::new(), Vec::new()] };
+    let mut all = rope_frequencies(rope.base, rope.width);
+    for frequency in &mut all {
+        *frequency /= rope.scale;
+    }
+    if let Some(factors) = parameters.try_get(ROPE_FACTORS) {
+        all.iter_mut().zip(factors.to_f32()).for_each(|(f, factor)| *f /= factor);
+    }
+    let local = spec.window.map(|window| rope_frequencies(window.rope_base, rope.width));
+    [all, local.unwrap_or_default()]
+}
+
+/// What a layer needs to know beside its weights.
+struct Step<'a> {
+    spec: &'a DecoderSpec,
+    pool: &'a Pool,
+    rotation: Option<&'a Rotation>,
+    mask: Mask,
+}
+
+impl Layer {
+    fn load(spec: &DecoderSpec, parameters: &Parameters, index: usize) -> Self {
+        let named = |name: &str| format!("blk.{index}.{name}");
+        let linear = |name: &str| Linear::load(parameters, &named(name));
+        let norm = |name: &str| Norm::load(parameters, &named(name), spec.norm_eps);
+        let norm_if = |present: bool, name: &str| present.then(|| norm(name));
+        let (head_norms, post_norms) = match spec.extra_norms {
+            ExtraNorms::None => (false, false),
+            ExtraNorms::QueryKey => (true, false),
+            ExtraNorms::QueryKeyAndPost => (true, true),
+        };
+        let (query_width, key_width) =
+            (spec.heads * spec.head_width, spec.kv_heads * spec.head_width);
+        let [queries, keys, values] = match spec.packing {
+            Packing::None => ["attn_q", "attn_k", "attn_v"].map(linear),
+            Packing::Qkv | Packing::QkvAndGate => {
+                let widths = [query_width, key_width, key_width];
+                Linear::load_parts(parameters, &named("attn_qkv"), widths)
+            }
+        };
+        Self {
+            attention_norm: norm("attn_norm"),
+            queries,
+            keys,
+            values,
+            query_norm: norm_if(head_norms, "attn_q_norm"),
+            key_norm: norm_if(head_norms, "attn_k_norm"),
+            attention_output: linear("attn_output"),
+            post_attention_norm: norm_if(post_norms, "post_attention_norm"),
+            feed_forward_norm: norm("ffn_norm"),
+            feed_forward: load_feed_forward(spec, parameters, index),
+            post_feed_forward_norm: norm_if(post_norms, "post_ffw_norm"),
+        }
+    }
+
+    /// Adds to `x` (T, D) what attention and feed-forward make of it.
+    fn apply(&self, step: &Step, x: &mut [f32], past: &mut KeyValues) {
+        let mut y = self.attend(step, &self.attention_norm.of(step.pool, x), past);
+        if let Some(norm) = &self.post_attention_norm {
+            norm.apply(step.pool, &mut y);
+        }
+        add(x, &y);
+        let mut y = self.feed_forward.apply(step.pool, &self.feed_forward_norm.of(step.pool, x));
+        if let Some(norm) = &self.post_feed_forward_norm {
+            norm.apply(step.pool, &mut y);
+        }
+        add(x, &y);
+    }
+
+    fn attend(&self, step: &Step, x: &[f32], past: &mut KeyValues) -> Vec<f32> {
+        let (spec, pool) = (step.spec, step.pool);
+        let mut queries = self.queries.apply(pool, x);
+        let mut keys = self.keys.apply(pool, x);
+        let values = self.values.apply(pool, x);
+        if let (Some(query_norm), Some(key_norm)) = (&self.query_norm, &self.key_norm) {
+            query_norm.apply(pool, &mut queries);
+            key_norm.apply(pool, &mut keys);
+        }
+        if let Some(rotation) = step.rotation {
+            rotation.apply(&mut queries, spec.heads, spec.head_width);
+            rotation.apply(&mut keys, spec.kv_heads, spec.head_width);
+        }
+        past.push(&keys, &values);
+        let attention = Attention {
+            heads: spec.heads,
+            scale: spec.attention_scale,
+            mask: step.mask,
+            distance_bias: &[],
+        };
+        let mut mixed = vec![0.0; queries.len()];
+        attention.apply(pool, &queries, past, &mut mixed);
+        self.attention_output.apply(pool, &mixed)
+    }
+}
+
+fn load_feed_forward(spec: &DecoderSpec, parameters: &Parameters, index: usize) -> FeedForward {
+    let named = |name: &str| format!("blk.{index}.{name}");
+    let linear = |name: &str| Linear::load(parameters, &named(name));
+    let (activation, gate, up) = match (spec.gate, spec.packing) {
+        (Gate::Plain(activation), _) => (activation, None, linear("ffn_up")),
+        (Gate::Gated(activation), Packing::QkvAndGate) => {
+            let halves = [spec.feed_forward; 2];
+            let [gate, up] = Linear::load_parts(parameters, &named("ffn_up"), halves);
+            (activation, Some(gate), up)
+        }
+        (Gate::Gated(activation), _) => (activation, Some(linear("ffn_gate")), linear("ffn_up")),
+    };
+    FeedForward { activation, gate, up, down: linear("ffn_down") }
+}

@@ -1,0 +1,293 @@
+//! The forward pass of every encoder.
+
+use std::path::Path;
+
+use plumb_kernels::{
+    Attention, KeyValues, Mask, Pairs, Pool, Rotation, normalize, rope_frequencies,
+};
+
+use crate::Error;
+use crate::blocks::{FeedForward, Linear, Norm, add, embed};
+use crate::config::Reader;
+use crate::encoder_spec::{self, EncoderPositions, EncoderSpec, Pooling};
+use crate::files::Files;
+use crate::names::rename;
+use crate::spec::Gate;
+use crate::weights::{Parameters, Tensor, Weights};
+
+/// Distances from which all share the last bucket of a direction.
+const MAX_DISTANCE: f32 = 128.0;
+
+/// An encoder-only transformer with its weights.
+#[derive(Debug)]
+pub struct Encoder {
+    spec: EncoderSpec,
+    embedding: Tensor,
+    token_type: Option<Vec<f32>>,
+    positions: Option<Tensor>,
+    /// Shape (buckets, H), or empty.
+    bucket_bias: Vec<f32>,
+    embedding_norm: Norm,
+    layers: Vec<Layer>,
+}
+
+#[derive(Debug)]
+struct Layer {
+    queries: Linear,
+    keys: Linear,
+    values: Linear,
+    attention_output: Linear,
+    attention_norm: Norm,
+    feed_forward: FeedForward,
+    output_norm: Norm,
+}
+
+/// What the layers need to know of one text of the batch.
+struct Text {
+    tokens: usize,
+    rotation: Option<Rotation>,
+    distance_bias: Vec<f32>,
+}
+
+impl Encoder {
+    /// Loads a GGUF file or a Hugging Face folder, checking every tensor
+    /// against its architecture.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        match Files::find(path)? {
+            Files::HuggingFace(folder, files) => {
+                let (spec, names) = encoder_spec::from_folder(&folder)?;
+                let weights = Weights::from_safetensors(&folder, &files)?;
+                let list = spec.parameter_list();
+                let parameters = weights.take(&list, |name| rename(names, name))?;
+                Ok(Self::assemble(spec, &parameters))
+            }
+            Files::Gguf(path) => {
+                let (file, weights) = Weights::from_gguf(&path)?;
+                let format = |source| Error::Format { path: path.clone(), source };
+                let prefix = file.string("general.architecture").map_err(format)?;
+                if prefix != "nomic-bert" {
+                    let (found, known) = (prefix.to_owned(), "nomic-bert".to_owned());
+                    return Err(Error::UnknownArchitecture { path, found, known });
+                }
+                let spec = encoder_spec::from_gguf(&Reader { file: &file, prefix, path: &path })?;
+                let parameters = weights.take(&spec.parameter_list(), str::to_owned)?;
+                Ok(Self::assemble(spec, &parameters))
+            }
+        }
+    }
+
+    fn assemble(spec: EncoderSpec, parameters: &Parameters) -> Self {
+        let vector = |name: &str| parameters.try_get(name).map(|tensor| tensor.to_f32());
+        let first_row = |row: Vec<f32>| row[..spec.width].to_vec();
+        Self {
+            embedding: parameters.get("token_embd.weight"),
+            token_type: vector("token_types.weight").map(first_row),
+            positions: parameters.try_get("position_embd.weight"),
+            bucket_bias: vector("relative_bias.weight").unwrap_or_default(),
+            embedding_norm: Norm::load(parameters, "token_embd_norm", spec.norm_eps),
+            layers: (0..spec.layers).map(|i| Layer::load(&spec, parameters, i)).collect(),
+            spec,
+        }
+    }
+
+    pub fn spec(&self) -> &EncoderSpec {
+        &self.spec
+    }
+
+    /// One vector (D) for each text, pooled and normalised as the model says.
+    ///
+    /// A text's vector does not depend on the others of its batch.
+    pub fn embed(&self, pool: &Pool, batch: &[&[u32]]) -> Result<Vec<Vec<f32>>, Error> {
+        let states = self.hidden_states(pool, batch)?;
+        let mut rest = states.as_slice();
+        let vectors = batch.iter().map(|text| {
+            let (states, after) = rest.split_at(text.len() * self.spec.width);
+            rest = after;
+            let mut vector = states[..self.spec.width].to_vec();
+            if self.spec.pooling == Pooling::Mean {
+                for state in states.chunks_exact(self.spec.width).skip(1) {
+                    add(&mut vector, state);
+                }
+                let inverse = 1.0 / text.len() as f32;
+                for x in &mut vector {
+                    *x *= inverse;
+                }
+            }
+            if self.spec.normalized {
+                normalize(pool.isa(), &mut vector);
+            }
+            vector
+        });
+        Ok(vectors.collect())
+    }
+
+    /// The hidden states of all tokens of the batch, one text after another:
+    /// shape (T, D) with T the sum of lengths. There is no padding.
+    pub fn hidden_states(&self, pool: &Pool, batch: &[&[u32]]) -> Result<Vec<f32>, Error> {
+        for text in batch {
+            self.check(text)?;
+        }
+        let ids = batch.concat();
+        let mut x = embed(pool, &self.embedding, &ids);
+        if let Some(token_type) = &self.token_type {
+            x.chunks_exact_mut(self.spec.width).for_each(|row| add(row, token_type));
+        }
+        self.add_positions(pool, batch, &mut x);
+        self.embedding_norm.apply(pool, &mut x);
+        let texts: Vec<Text> = batch.iter().map(|text| self.text(text.len())).collect();
+        for layer in &self.layers {
+            layer.apply(&self.spec, pool, &texts, &mut x);
+        }
+        Ok(x)
+    }
+
+    fn check(&self, text: &[u32]) -> Result<(), Error> {
+        let (tokens, context) = (text.len(), self.spec.max_tokens);
+        if tokens == 0 {
+            return Err(Error::NoTokens);
+        }
+        if context < tokens {
+            return Err(Error::TooLong { tokens, context });
+        }
+        match text.iter().find(|&&token| self.spec.vocab <= token as usize) {
+            Some(&token) => Err(Error::UnknownToken { token, vocab: self.spec.vocab }),
+            None => Ok(()),
+        }
+    }
+
+    fn add_positions(&self, pool: &Pool, batch: &[&[u32]], x: &mut [f32]) {
+        let Some(table) = &self.positions else { return };
+        let first = match self.spec.positions {
+            EncoderPositions::Learned { first, .. }
+            | EncoderPositions::LearnedAndBuckets { first, .. } => first,
+            EncoderPositions::Rope { .. } => return,
+        };
+        let longest = batch.iter().map(|text| text.len()).max().unwrap_or(0);
+        let table = table.slice(first..(first + longest).min(table.rows()));
+        let ids: Vec<u32> = batch.iter().flat_map(|text| (0_u32..).take(text.len())).collect();
+        add(x, &embed(pool, &table, &ids));
+    }
+
+    fn text(&self, tokens: usize) -> Text {
+        let rotation = match self.spec.positions {
+            EncoderPositions::Rope { base } => {
+                let frequencies = rope_frequencies(base, self.spec.head_width());
+                Some(Rotation::new(Pairs::HalfSplit, &frequencies, 0..tokens))
+            }
+            _ => None,
+        };
+        Text { tokens, rotation, distance_bias: self.distance_bias(tokens) }
+    }
+
+    /// The bias of attention for each distance: shape (H, 2 T - 1).
+    fn distance_bias(&self, tokens: usize) -> Vec<f32> {
+        let EncoderPositions::LearnedAndBuckets { buckets, .. } = self.spec.positions else {
+            return Vec::new();
+        };
+        let heads = self.spec.heads;
+        let mut bias = Vec::with_capacity(heads * (2 * tokens - 1));
+        for head in 0..heads {
+            for i in 0..2 * tokens - 1 {
+                let distance = i.abs_diff(tokens - 1);
+                let bucket = bucket(distance, i > tokens - 1, buckets);
+                bias.push(self.bucket_bias[bucket * heads + head]);
+            }
+        }
+        bias
+    }
+}
+
+/// The bucket of a key at `distance`, after the query or not: half of each
+/// direction's buckets are one distance each, and the others grow with its
+/// logarithm. Raffel et al. 2020, arXiv:1910.10683, as `MPNet` uses it.
+fn bucket(distance: usize, is_after: bool, buckets: usize) -> usize {
+    let half = buckets / 2;
+    let exact = half / 2;
+    let bucket = if distance < exact {
+        distance
+    } else {
+        let log = (distance as f32 / exact as f32).ln() / (MAX_DISTANCE / exact as f32).ln();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "floor")]
+        let step = (log * (half - exact) as f32) as usize;
+        (exact + step).min(half - 1)
+    };
+    if is_after { half + bucket } else { bucket }
+}
+
+impl Layer {
+    fn load(spec: &EncoderSpec, parameters: &Parameters, index: usize) -> Self {
+        let named = |name: &str| format!("blk.{index}.{name}");
+        let linear = |name: &str| Linear::load(parameters, &named(name));
+        let norm = |name: &str| Norm::load(parameters, &named(name), spec.norm_eps);
+        let [queries, keys, values] = if spec.fused_qkv {
+            Linear::load_parts(parameters, &named("attn_qkv"), [spec.width; 3])
+        } else {
+            ["attn_q", "attn_k", "attn_v"].map(linear)
+        };
+        let (activation, gate) = match spec.gate {
+            Gate::Gated(activation) => (activation, Some(linear("ffn_gate"))),
+            Gate::Plain(activation) => (activation, None),
+        };
+        let (up, down) = (linear("ffn_up"), linear("ffn_down"));
+        Self {
+            queries,
+            keys,
+            values,
+            attention_output: linear("attn_output"),
+            attention_norm: norm("attn_output_norm"),
+            feed_forward: FeedForward { activation, gate, up, down },
+            output_norm: norm("layer_output_norm"),
+        }
+    }
+
+    fn apply(&self, spec: &EncoderSpec, pool: &Pool, texts: &[Text], x: &mut [f32]) {
+        let mixed = self.attend(spec, pool, texts, x);
+        add(x, &self.attention_output.apply(pool, &mixed));
+        self.attention_norm.apply(pool, x);
+        let y = self.feed_forward.apply(pool, x);
+        add(x, &y);
+        self.output_norm.apply(pool, x);
+    }
+
+    /// Attention within each text; all matrix products take the whole batch.
+    fn attend(&self, spec: &EncoderSpec, pool: &Pool, texts: &[Text], x: &[f32]) -> Vec<f32> {
+        let mut queries = self.queries.apply(pool, x);
+        let mut keys = self.keys.apply(pool, x);
+        let values = self.values.apply(pool, x);
+        let mut mixed = vec![0.0; queries.len()];
+        let mut start = 0;
+        for text in texts {
+            let part = start..start + text.tokens * spec.width;
+            start = part.end;
+            let (queries, keys) = (&mut queries[part.clone()], &mut keys[part.clone()]);
+            if let Some(rotation) = &text.rotation {
+                rotation.apply(queries, spec.heads, spec.head_width());
+                rotation.apply(keys, spec.heads, spec.head_width());
+            }
+            let mut past = KeyValues::new(spec.heads, spec.head_width());
+            past.push(keys, &values[part.clone()]);
+            let attention = Attention {
+                heads: spec.heads,
+                scale: 1.0 / (spec.head_width() as f32).sqrt(),
+                mask: Mask::Full,
+                distance_bias: &text.distance_bias,
+            };
+            attention.apply(pool, queries, &past, &mut mixed[part]);
+        }
+        mixed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_share_buckets_as_they_grow() {
+        // From transformers' MPNetEncoder.relative_position_bucket(32, 128).
+        let before: Vec<usize> =
+            [0, 1, 7, 8, 11, 12, 15, 16, 127, 500].map(|d| bucket(d, false, 32)).to_vec();
+        assert_eq!(before, [0, 1, 7, 8, 8, 9, 9, 10, 15, 15]);
+        assert_eq!(bucket(1, true, 32), 17);
+    }
+}

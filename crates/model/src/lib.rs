@@ -1,0 +1,27 @@
+//! Transformers as data, their weights, and the forward passes.
+//!
+//! A model is a [`DecoderSpec`] or an [`EncoderSpec`]: sizes and choices, read
+//! from a GGUF file or a Hugging Face folder. One forward pass serves all
+//! decoders and one all encoders; a family of models is a function that fills
+//! in a spec. Token ids go in and numbers come out: no text here.
+//!
+//! Letters used for shapes in this workspace: `B` batch, `T` tokens, `D` model
+//! width, `H` query heads, `K` key/value heads, `E` head width, `F`
+//! feed-forward width, `V` vocabulary.
+
+mod blocks;
+mod config;
+mod decoder;
+mod encoder;
+mod encoder_spec;
+mod error;
+mod files;
+mod names;
+mod spec;
+mod weights;
+
+pub use decoder::{Decoder, KvCache, Logits};
+pub use encoder::Encoder;
+pub use encoder_spec::{EncoderSpec, Pooling};
+pub use error::Error;
+pub use spec::DecoderSpec;

@@ -1,0 +1,172 @@
+//! Tensors in memory-mapped files.
+//!
+//! Weights stay in their stored form, in the pages of the file; kernels
+//! dequantise them as they go.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use memmap2::Mmap;
+use plumb_formats::{Gguf, TensorInfo, gguf, safetensors};
+use plumb_kernels::{DType, Isa, Matrix, dequantize};
+
+use crate::Error;
+
+/// A named tensor and its shape, as an architecture needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Parameter {
+    /// The name in GGUF files of this architecture.
+    pub(crate) name: String,
+    /// Outermost dimension first.
+    pub(crate) shape: Vec<usize>,
+}
+
+impl Parameter {
+    pub(crate) fn new(name: impl Into<String>, shape: impl Into<Vec<usize>>) -> Self {
+        Self { name: name.into(), shape: shape.into() }
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.shape.iter().map(|&n| n as u64).product()
+    }
+}
+
+/// Some rows of a tensor of a mapped file.
+#[derive(Clone, Debug)]
+pub(crate) struct Tensor {
+    map: Arc<Mmap>,
+    dtype: DType,
+    /// Rows and columns; a vector is one row.
+    rows: usize,
+    columns: usize,
+    range: Range<usize>,
+}
+
+impl Tensor {
+    fn new(map: &Arc<Mmap>, info: &TensorInfo) -> Self {
+        let columns = info.shape.last().copied().unwrap_or(1);
+        let rows = info.shape.iter().rev().skip(1).product();
+        Self { map: Arc::clone(map), dtype: info.dtype, rows, columns, range: info.range.clone() }
+    }
+
+    pub(crate) fn matrix(&self) -> Matrix<'_> {
+        Matrix::new(self.dtype, &self.map[self.range.clone()], self.rows, self.columns)
+            .expect("the parser checked that bytes and shape agree")
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The numbers as `f32`.
+    pub(crate) fn to_f32(&self) -> Vec<f32> {
+        let mut numbers = vec![0.0; self.rows * self.columns];
+        dequantize(Isa::best(), self.dtype, &self.map[self.range.clone()], &mut numbers);
+        numbers
+    }
+
+    /// Rows `rows` as a tensor of their own.
+    pub(crate) fn slice(&self, rows: Range<usize>) -> Self {
+        assert!(rows.start <= rows.end && rows.end <= self.rows, "rows {rows:?} of {}", self.rows);
+        let row_bytes = self.range.len() / self.rows.max(1);
+        let start = self.range.start + rows.start * row_bytes;
+        Self { rows: rows.len(), range: start..start + rows.len() * row_bytes, ..self.clone() }
+    }
+}
+
+/// All tensors of a model, by the name in its files.
+#[derive(Debug)]
+pub(crate) struct Weights {
+    path: PathBuf,
+    tensors: HashMap<String, (Vec<usize>, Tensor)>,
+}
+
+impl Weights {
+    /// Maps a GGUF file and reads its table.
+    pub(crate) fn from_gguf(path: &Path) -> Result<(Gguf, Self), Error> {
+        let map = Arc::new(map(path)?);
+        let file =
+            gguf::parse(&map).map_err(|source| Error::Format { path: path.to_owned(), source })?;
+        let mut weights = Self { path: path.to_owned(), tensors: HashMap::new() };
+        weights.insert(&map, &file.tensors);
+        Ok((file, weights))
+    }
+
+    /// Maps the safetensors files `paths` of the folder `folder`.
+    pub(crate) fn from_safetensors(folder: &Path, paths: &[PathBuf]) -> Result<Self, Error> {
+        let mut weights = Self { path: folder.to_owned(), tensors: HashMap::new() };
+        for path in paths {
+            let map = Arc::new(map(path)?);
+            let file = safetensors::parse(&map)
+                .map_err(|source| Error::Format { path: path.clone(), source })?;
+            weights.insert(&map, &file.tensors);
+        }
+        Ok(weights)
+    }
+
+    fn insert(&mut self, map: &Arc<Mmap>, tensors: &[TensorInfo]) {
+        for info in tensors {
+            let tensor = (info.shape.clone(), Tensor::new(map, info));
+            self.tensors.insert(info.name.clone(), tensor);
+        }
+    }
+
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
+    }
+
+    /// The parameters by their GGUF names, with every shape checked. `rename`
+    /// gives the name in these files.
+    pub(crate) fn take(
+        &self,
+        parameters: &[Parameter],
+        rename: impl Fn(&str) -> String,
+    ) -> Result<Parameters, Error> {
+        let mut taken = HashMap::new();
+        for Parameter { name, shape } in parameters {
+            let stored = rename(name);
+            let Some((found, tensor)) = self.tensors.get(&stored) else {
+                return Err(Error::MissingTensor { path: self.path.clone(), name: stored });
+            };
+            if found != shape {
+                return Err(Error::WrongShape {
+                    path: self.path.clone(),
+                    name: stored,
+                    expected: shape.clone(),
+                    found: found.clone(),
+                });
+            }
+            taken.insert(name.clone(), tensor.clone());
+        }
+        Ok(Parameters(taken))
+    }
+}
+
+/// The checked tensors of a model, by GGUF name.
+#[derive(Debug)]
+pub(crate) struct Parameters(HashMap<String, Tensor>);
+
+impl Parameters {
+    /// The tensor that the spec listed as `name`.
+    pub(crate) fn get(&self, name: &str) -> Tensor {
+        self.try_get(name).unwrap_or_else(|| panic!("the spec lists no parameter `{name}`"))
+    }
+
+    pub(crate) fn try_get(&self, name: &str) -> Option<Tensor> {
+        self.0.get(name).cloned()
+    }
+}
+
+/// Maps a file into memory for reading.
+#[expect(unsafe_code, reason = "a memory map changes if someone writes to its file")]
+fn map(path: &Path) -> Result<Mmap, Error> {
+    let io = |source| Error::Io { path: path.to_owned(), source };
+    let file = File::open(path).map_err(io)?;
+    // SAFETY: model files are replaced by renaming, never written in place.
+    // Were one written to regardless, numbers would change: every offset was
+    // checked once against the length, and every bit pattern is a valid number.
+    unsafe { Mmap::map(&file) }.map_err(io)
+}
