@@ -1,2 +1,43 @@
-//! Placeholder.
-fn main() {}
+//! Quality of cited answers, measured.
+//!
+//! `questions` asks the built program a list of questions and looks at the page
+//! that it cites. What it found is written to `bench/results` as Markdown and
+//! as JSON.
+
+mod machine;
+mod questions;
+mod report;
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(about = "Measures the quality of cited answers")]
+struct Flags {
+    #[command(subcommand)]
+    suite: Suite,
+}
+
+#[derive(Debug, Subcommand)]
+enum Suite {
+    /// Asks each question of a list and checks the page that is cited
+    Questions(questions::Flags),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Flags::parse().suite {
+        Suite::Questions(flags) => questions::run(&flags),
+    }
+}
+
+/// The folder of this package in the checkout it was built from.
+fn home() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Reads a text file, with its path in the error.
+fn read(path: &std::path::Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))
+}
