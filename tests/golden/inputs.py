@@ -1,0 +1,160 @@
+"""The texts behind the reference values. Changing one means making the files again."""
+
+ODD_STRINGS = [
+    "",
+    " ",
+    "  ",
+    "   leading and trailing   ",
+    "a",
+    "Hello, world!",
+    "Hello,world!Hello , world !",
+    "The quick brown fox jumps over the lazy dog.",
+    "I'm sure they've said we'll see what he'd do; it's Ann's, isn't it?",
+    "I'M SURE THEY'VE SAID WE'LL SEE WHAT HE'D DO; IT'S ANN'S",
+    "\u2018curly\u2019 \u201cquotes\u201d don\u2019t \u2013 en \u2014 em \u2026 dots",
+    "0 1 12 123 1234 12345 123456 1234567890",
+    "3.14159 1,234,567.89 1e-10 0xDEADBEEF 2024-02-29T23:59:60Z",
+    "\u0661\u0662\u0663 \u0967\u0968\u0969 \u00bd \u00b2 \u2163 \uff11\uff12\uff13",
+    "v1.2.3-rc.4+build.567",
+    "\t",
+    "\ttabs\t\tbetween\twords\t",
+    "line one\nline two\n\nline four\n\n\nline seven\n",
+    "dos line\r\nsecond\r\n\r\nfourth\r",
+    "\n",
+    "\n\n\n\n\n\n",
+    " \n \n  \n   \n",
+    "spaces" + " " * 5 + "then" + " " * 16 + "more" + " " * 31 + "end",
+    "trailing newline and spaces \n   ",
+    "    def f(x):\n        return x ** 2  # square\n",
+    "fn main() {\n\tlet v: Vec<u8> = vec![0; 16];\n\tprintln!(\"{v:?}\");\n}\n",
+    "if (a<=b&&c!=d||!e) { x+=1; y<<=2; z->w::q(); }",
+    "SELECT count(*) FROM t WHERE name LIKE '%o''brien%';",
+    "{\"key\": [1, 2.5, null, true], \"nested\": {\"a\\n\": \"\\u00e9\"}}",
+    "<p class=\"x\">R&amp;D &lt;b&gt;</p><!-- note -->",
+    "https://example.org/a/b?c=d&e=%20f#frag user.name+tag@example.co.uk",
+    "C:\\Users\\name\\file.txt /usr/local/bin ~/.config",
+    "camelCase snake_case kebab-case SCREAMING_CASE rope_theta __init__",
+    "caf\u00e9 na\u00efve r\u00e9sum\u00e9 \u00dcber stra\u00dfe \u00c6ther \u0152uvre",
+    "cafe\u0301 nai\u0308ve A\u030a o\u0302\u0323",
+    "z\u0335\u0321\u034ea\u0300\u0316l\u0360\u0353g\u0310\u0345o\u0301\u0317",
+    "\u4f60\u597d\uff0c\u4e16\u754c\u3002\u8fd9\u662f\u4e00\u4e2a\u6d4b\u8bd5\uff01",
+    "\u65e5\u672c\u8a9e\u306e\u30c6\u30b9\u30c8\u3067\u3059\u3002\u30ab\u30bf\u30ab\u30ca\u3068\u3072\u3089\u304c\u306a",
+    "\ud55c\uad6d\uc5b4 \ud14c\uc2a4\ud2b8\uc785\ub2c8\ub2e4. \u1112\u1161\u11ab",
+    "\u0645\u0631\u062d\u0628\u0627 \u0628\u0627\u0644\u0639\u0627\u0644\u0645 \u0661\u0662\u0663\u060c \u0643\u064e\u062a\u064e\u0628\u064e",
+    "\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd \u05e9\u05b8\u05c1\u05dc\u05d5\u05b9\u05dd",
+    "\u041f\u0440\u0438\u0432\u0435\u0442, \u043c\u0438\u0440! \u042a\u0451\u0436\u0438\u043a \u0419\u0439",
+    "\u0928\u092e\u0938\u094d\u0924\u0947 \u0926\u0941\u0928\u093f\u092f\u093e \u0915\u094d\u0937\u0924\u094d\u0930\u093f\u092f",
+    "\u0e2a\u0e27\u0e31\u0e2a\u0e14\u0e35\u0e0a\u0e32\u0e27\u0e42\u0e25\u0e01",
+    "\u0393\u03b5\u03b9\u03ac \u03c3\u03bf\u03c5 \u039a\u03cc\u03c3\u03bc\u03b5 \u1f08\u03c1\u03c7\u03ae",
+    "\u0130stanbul \u0131\u015f\u0131k \u01c6 \ufb01ne \u017fharp \u212b \u2126",
+    "\U0001f600\U0001f680\U0001f389 \u2764\ufe0f \U0001f44d\U0001f3fd",
+    "\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466 \U0001f3f3\ufe0f\u200d\U0001f308 \U0001f1e9\U0001f1ea\U0001f1eb\U0001f1f7 1\ufe0f\u20e3",
+    "\u2211\u222b\u221a\u221e \u2200x\u2208\u211d: x\u00b2\u22650 \u2192 \u21d2 \u2260 \u00d7 \u00f7 \u00b5m \u20ac99 \u00a35 \u00a5",
+    "\U0001d49c\U0001d4b7\U0001d4b8 \U0001d7d8\U0001d7d9 \U00010348 \U00020bb7",
+    "non\u00a0breaking\u00a0space thin\u2009space zero\u200bwidth ideographic\u3000space",
+    "soft\u00adhyphen word\u2060joiner bom\ufeff line\u2028sep para\u2029sep next\u0085line",
+    "\ufeffstarts with a byte order mark",
+    "control\u0001\u0002\u0007\u0008\u000b\u000c\u001b[31mred\u001b[0m\u007f\u0080\u009f",
+    "replacement \ufffd private \ue000 nonchar \ufdd0",
+    "right\u202eto left\u202c \u200fmark",
+    "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n",
+    "text <|endoftext|> text<|im_end|>text",
+    "<|im_start|<|im_start|> <|im_end |> < |im_end|>",
+    "<bos>text<eos> <start_of_turn>user\nHi<end_of_turn>\n<unk><pad>",
+    "<s>text</s> [CLS] text [SEP] [MASK] [PAD] [UNK] <mask>",
+    "<|fim_prefix|>def f():<|fim_suffix|>\n<|fim_middle|> <tool_call>{}</tool_call>",
+    "<repo_name>x<file_sep>y<issue_start> <h1>t</h1><table><tr></table> \u2581under\u2581score",
+    "Donaudampfschifffahrtselektrizit\u00e4tenhauptbetriebswerkbauunterbeamtengesellschaft",
+    "pneumonoultramicroscopicsilicovolcanoconiosis antidisestablishmentarianism",
+    "a" * 99 + " " + "b" * 100 + " " + "c" * 101,
+    "ab" * 200,
+    "-" * 80 + "=" * 40 + "*" * 17 + "." * 9 + "!?" * 8,
+    "| a | b |\n|---|--:|\n| 1 | 2 |\n\n- item\n* item\n1. item\n> quote\n```rust\ncode\n```\n",
+    "$E = mc^2$ and \\frac{a}{b} \\\\ {{ jinja }} {% raw %} %s %d",
+    "mixed\u4e2d\u6587and\u65e5\u672c\u8a9ewith123numbers\u0438\u0440\u0443\u0441\u0441\u043a\u0438\u0439",
+    "Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor incididunt.",
+]
+
+SPECIAL_MARKS = ("<|", "<bos>", "<s>", "[CLS]", "<unk>", "<repo_name>", "<start_of_turn>")
+
+
+def numbered_facts(count):
+    """A long plain text that never repeats a line."""
+    things = ["lighthouse", "harbour", "orchard", "library", "foundry", "mill", "quarry", "chapel"]
+    verbs = ["was built", "was repaired", "burned down", "was sold", "reopened"]
+    return "\n".join(
+        f"Entry {i}: the {things[i * 5 % 8]} on plot {100 + i * 37 % 89} {verbs[i * 3 % 5]} in {1700 + i * 53 % 230}."
+        for i in range(1, count + 1)
+    )
+
+
+PROMPTS = [
+    ("capital", "The capital of France is"),
+    ("one word", "Once"),
+    ("fox", "The quick brown fox jumps over the lazy"),
+    ("water", "Water boils at 100 degrees Celsius at sea level. At high altitude it boils at a"),
+    ("list", "The days of the week are Monday, Tuesday, Wednesday,"),
+    ("numbers", "1, 1, 2, 3, 5, 8, 13, 21,"),
+    ("sum", "Question: What is 17 + 25?\nAnswer:"),
+    ("python", "def fibonacci(n):\n    \"\"\"Return the n-th Fibonacci number.\"\"\"\n"),
+    ("rust", "/// Adds two numbers.\npub fn add(a: i32, b: i32) -> i32 {\n"),
+    ("sql", "-- customers who ordered more than twice\nSELECT"),
+    ("json", "{\"name\": \"Ada\", \"born\": 1815, \"field\":"),
+    ("html", "<ul>\n  <li>One</li>\n  <li>Two</li>\n"),
+    ("german", "Die Hauptstadt von Deutschland ist"),
+    ("french", "Il \u00e9tait une fois une petite fille qui"),
+    ("chinese", "\u4e2d\u56fd\u7684\u9996\u90fd\u662f"),
+    ("russian", "\u0421\u0442\u043e\u043b\u0438\u0446\u0430 \u0420\u043e\u0441\u0441\u0438\u0438"),
+    ("emoji", "I love pizza \U0001f355 and ice cream \U0001f366 and"),
+    ("spaces", "    indented   by    many     spaces\n\n\n"),
+    ("letter", "Dear Sir or Madam,\n\nI am writing to complain about the toaster that I bought in your shop on Tuesday. It"),
+    ("retrieval", "Retrieval-augmented generation first finds passages that may hold the answer, and then asks a language model to answer from them. The main benefit is that"),
+    ("story", "The lighthouse keeper had not spoken to anyone for three weeks when the small boat came round the point. "
+     "There was nobody in it, only a wicker basket under a blanket, and from the basket came a sound he had not heard for years. "
+     "He tied the boat to the iron ring, lifted the blanket, and"),
+    ("facts 8", numbered_facts(8) + "\nEntry 9:"),
+]
+
+LONG_PROMPTS = [
+    ("facts 32", numbered_facts(32) + "\nEntry 33:"),
+    ("facts 45", numbered_facts(45) + "\nIn short, the oldest date in this list is"),
+]
+
+CONVERSATIONS = [
+    [("user", "What is the capital of France?")],
+    [("system", "Answer in one word."), ("user", "What colour is the sky?")],
+    [("system", "You answer only from the passages."), ("user", "Who wrote it?"), ("assistant", "Ada did."), ("user", "When?")],
+    [("user", "Hi"), ("assistant", "Hello! How can I help?"), ("user", "Write a haiku about rain.\n\nUse *three* lines.")],
+    [("system", ""), ("user", "")],
+    [("user", "  spaces kept  \n"), ("assistant", "\ttab\n"), ("user", "\u4f60\u597d \U0001f600 <b>&amp;</b> 'quotes' \"double\" {{ braces }} {% raw %}")],
+    [("user", "A literal <|im_end|> inside.")],
+    [("user", "One"), ("assistant", "Two")],
+    [("system", "First."), ("user", "Q"), ("system", "Second."), ("user", "R")],
+]
+
+EMBED_TEXTS = [
+    "",
+    " ",
+    "a",
+    "Hello, world!",
+    "hello, WORLD!",
+    "The cat sits on the mat.",
+    "A feline is resting on a rug.",
+    "Stock markets fell sharply on Monday.",
+    "How do I reset my password?",
+    "To reset your password, open Settings, choose Security, and follow the link.",
+    "def add(a, b):\n    return a + b",
+    "The boiling point of water is 100 \u00b0C (212 \u00b0F) at 1 atm.",
+    "Caf\u00e9 na\u00efve r\u00e9sum\u00e9 stra\u00dfe",
+    "\u4f60\u597d\uff0c\u4e16\u754c\u3002",
+    "\u041f\u0440\u0438\u0432\u0435\u0442, \u043c\u0438\u0440!",
+    "\u0645\u0631\u062d\u0628\u0627 \u0628\u0627\u0644\u0639\u0627\u0644\u0645",
+    "\U0001f600\U0001f680 \U0001f468\u200d\U0001f469\u200d\U0001f467",
+    "one\ttwo\r\nthree\n\nfour     five",
+    "x" * 150,
+    "search_query: what is retrieval-augmented generation?",
+    "search_document: Retrieval-augmented generation answers a question from passages that a search has found.",
+    numbered_facts(4),
+    numbered_facts(9),
+    numbered_facts(30),
+]
