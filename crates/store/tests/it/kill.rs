@@ -16,16 +16,16 @@ use crate::support::{add, document, uri};
 
 const FOLDER: &str = "PLUMB_STORE_KILL_FOLDER";
 const KILLS: u64 = 300;
-/// A new folder now and then, so that making one is also interrupted.
+/// A new folder now and then, so that a check stays short.
 const KILLS_PER_FOLDER: u64 = 15;
 
 /// The process that is killed: this test does nothing when it is run as one.
 #[test]
 fn a_process_that_commits_until_it_is_killed() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
-    let store = Store::open(Path::new(&folder)).unwrap();
     let mut out = std::io::stdout();
-    writeln!(out, "\nopen").unwrap();
+    writeln!(out, "\nstarted").unwrap();
+    let store = Store::open(Path::new(&folder)).unwrap();
     for number in store.snapshot().info().sequence.. {
         store.commit(&add(number)).unwrap();
         writeln!(out, "\ncommitted {number}").unwrap();
@@ -55,6 +55,16 @@ fn a_killed_process_loses_at_most_what_it_had_not_committed() {
     assert!(commits_seen > KILLS, "the process was killed before it did anything");
 }
 
+#[test]
+fn a_killed_process_leaves_no_half_made_store() {
+    for kill in 0..KILLS / 2 {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("index");
+        let acknowledged = run_and_kill(&folder, 1, Duration::from_micros(kill * 10));
+        check(&folder, acknowledged);
+    }
+}
+
 /// Kills the process a moment after `lines` of its output, and gives the last
 /// number whose commit it reported.
 fn run_and_kill(folder: &Path, lines: u64, delay: Duration) -> Option<u64> {
@@ -71,7 +81,7 @@ fn run_and_kill(folder: &Path, lines: u64, delay: Duration) -> Option<u64> {
             last = Some(number.parse().unwrap());
             true
         }
-        _ => line == "open",
+        _ => line == "started",
     };
     let mut seen = 0;
     while seen < lines {
