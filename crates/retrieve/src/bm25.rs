@@ -14,7 +14,7 @@
 
 use std::collections::BTreeMap;
 
-use plumb_store::Snapshot;
+use plumb_store::{SegmentView, Snapshot};
 
 use crate::candidates::Candidates;
 use crate::error::Error;
@@ -64,14 +64,8 @@ impl Bm25 {
         }
         // By the order of the terms, so that the sums have one order.
         for (term, repeats) in repeats {
-            let mut live = Vec::new();
-            for segment in snapshot.segments() {
-                let found = segment.postings(term)?;
-                let found = found.filter(|(ordinal, _)| segment.is_live(*ordinal));
-                live.extend(found.map(|(ordinal, count)| (segment, ordinal, count)));
-            }
-            let df = live.len() as f64;
-            let idf = (1.0 + (passages - df + 0.5) / (df + 0.5)).ln();
+            let live = live_postings(snapshot, term)?;
+            let idf = idf_of(passages, live.len() as f64);
             for (segment, ordinal, count) in live {
                 let Some(candidate) = candidates.number(segment.number(), ordinal) else {
                     continue;
@@ -84,4 +78,29 @@ impl Bm25 {
         }
         Ok(scores)
     }
+}
+
+/// How rare `term` is among the live passages: the `idf` of BM25, highest for
+/// a term that no passage has.
+pub fn idf(snapshot: &Snapshot, term: &str) -> Result<f32, Error> {
+    let df = live_postings(snapshot, term)?.len() as f64;
+    Ok(idf_of(snapshot.passage_count() as f64, df) as f32)
+}
+
+fn idf_of(passages: f64, df: f64) -> f64 {
+    (1.0 + (passages - df + 0.5) / (df + 0.5)).ln()
+}
+
+/// The live passages that have `term`, with how often they have it.
+fn live_postings<'s>(
+    snapshot: &'s Snapshot,
+    term: &str,
+) -> Result<Vec<(SegmentView<'s>, u32, u32)>, Error> {
+    let mut live = Vec::new();
+    for segment in snapshot.segments() {
+        let found = segment.postings(term)?;
+        let found = found.filter(|(ordinal, _)| segment.is_live(*ordinal));
+        live.extend(found.map(|(ordinal, count)| (segment, ordinal, count)));
+    }
+    Ok(live)
 }

@@ -18,7 +18,7 @@ mod fusion;
 mod query;
 mod search;
 
-pub use bm25::Bm25;
+pub use bm25::{Bm25, idf};
 pub use error::Error;
 pub use filter::{Filter, FilterError};
 pub use query::{Elsewhere, Fusion, Hit, Mode, Query};

@@ -167,6 +167,9 @@ fn slow(corpus: &[Vec<Passage>], terms: &[String], vector: &[f32], weight: f64) 
 }
 
 proptest! {
+    // Each case syncs several commits to a real disk.
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
     #[test]
     fn fused_search_equals_its_slow_definition(
         corpus in corpus(),

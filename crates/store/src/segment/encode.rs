@@ -1,7 +1,7 @@
 //! Writes a segment. The order of everything is fixed, so that the same
 //! changes are the same bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sha2::{Digest, Sha256};
 
@@ -35,7 +35,7 @@ impl Changes<'_> {
 }
 
 /// For each term, the passages in order, with their counts.
-type Index<'a> = BTreeMap<&'a str, Vec<(u32, u32)>>;
+type Index<'a> = HashMap<&'a str, Vec<(u32, u32)>>;
 
 #[derive(Default)]
 struct Writer<'a> {
@@ -134,7 +134,9 @@ impl<'a> Writer<'a> {
     }
 
     fn index(&mut self) -> Result<(), Error> {
-        for (term, postings) in std::mem::take(&mut self.index) {
+        let mut index: Vec<_> = std::mem::take(&mut self.index).into_iter().collect();
+        index.sort_unstable_by_key(|(term, _)| *term);
+        for (term, postings) in index {
             let mut bytes = Vec::with_capacity(2 * postings.len());
             let mut last = 0;
             for (ordinal, count) in &postings {

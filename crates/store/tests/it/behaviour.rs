@@ -161,6 +161,23 @@ fn a_snapshot_does_not_see_later_commits() {
 }
 
 #[test]
+fn a_new_log_has_its_name_only_when_it_is_whole() {
+    for _ in 0..40 {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("store.log");
+        let seen = std::thread::scope(|scope| {
+            scope.spawn(|| Store::open(folder.path()).unwrap());
+            loop {
+                if let Ok(file) = fs::File::open(&log) {
+                    break file.metadata().unwrap().len();
+                }
+            }
+        });
+        assert_eq!(seen, 3 * 4096);
+    }
+}
+
+#[test]
 fn a_second_writer_is_told_who_the_first_is() {
     let (folder, store) = new();
     let error = Store::open(folder.path()).err().unwrap();

@@ -2,8 +2,8 @@
 //! it leaves behind is checked each time.
 //!
 //! Faults planted by hand that make this test fail: an acknowledgement before
-//! the commit; the root written before the data; a file that gets its name
-//! before its bytes.
+//! the commit; the root written before the data. (That a new file gets its name
+//! after its bytes is watched in `behaviour`: the instant is too short to hit.)
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -57,10 +57,10 @@ fn a_killed_process_loses_at_most_what_it_had_not_committed() {
 
 #[test]
 fn a_killed_process_leaves_no_half_made_store() {
-    for kill in 0..KILLS / 2 {
+    for kill in 0..KILLS / 6 {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("index");
-        let acknowledged = run_and_kill(&folder, 1, Duration::from_micros(kill * 10));
+        let acknowledged = run_and_kill(&folder, 1, Duration::from_micros(kill * 30));
         check(&folder, acknowledged);
     }
 }
