@@ -41,15 +41,18 @@ impl Isa {
     }
 }
 
-/// Proof that this CPU has AVX2 and FMA. Only [`Avx2::detect`] makes one.
+/// Proof that this CPU has AVX2, FMA and F16C. Only [`Avx2::detect`] makes one.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Avx2(());
 
 #[cfg(target_arch = "x86_64")]
 impl Avx2 {
-    /// The proof, if this CPU has both features.
+    /// The proof, if this CPU has all three features.
     pub fn detect() -> Option<Self> {
-        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
+        let has_all = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c");
+        has_all.then_some(Self(()))
     }
 }

@@ -25,3 +25,4 @@ pub use encoder::Encoder;
 pub use encoder_spec::{EncoderSpec, Pooling};
 pub use error::Error;
 pub use spec::DecoderSpec;
+pub use weights::gguf_metadata;

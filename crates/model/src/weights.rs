@@ -14,6 +14,7 @@ use plumb_formats::{Gguf, TensorInfo, gguf, safetensors};
 use plumb_kernels::{DType, Isa, Matrix, dequantize};
 
 use crate::Error;
+use crate::files::Files;
 
 /// A named tensor and its shape, as an architecture needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -157,6 +158,15 @@ impl Parameters {
 
     pub(crate) fn try_get(&self, name: &str) -> Option<Tensor> {
         self.0.get(name).cloned()
+    }
+}
+
+/// The metadata of the GGUF file at `path` (or in that folder), or `None` if
+/// it is a Hugging Face folder.
+pub fn gguf_metadata(path: &Path) -> Result<Option<Gguf>, Error> {
+    match Files::find(path)? {
+        Files::Gguf(path) => Ok(Some(Weights::from_gguf(&path)?.0)),
+        Files::HuggingFace(..) => Ok(None),
     }
 }
 

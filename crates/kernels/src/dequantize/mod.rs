@@ -1,8 +1,8 @@
 //! From the bytes of a tensor to `f32`.
 //!
 //! [`scalar`] is the definition of every block layout, as GGUF files have
-//! them. The AVX2 variant is the same source compiled for that instruction
-//! set: there is no fused operation in it, so the bits are the same.
+//! them. The AVX2 variant does the same operations on eight numbers at a time
+//! and fuses none, so the bits are the same.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

@@ -60,45 +60,67 @@ fn scale_at(block: &[u8], at: usize) -> f32 {
     f16(&[block[at], block[at + 1]])
 }
 
+/// Low nibbles of 16 bytes, then their high nibbles.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled once more for each instruction set")]
+fn nibbles(bytes: &[u8; 16]) -> [u8; 32] {
+    let mut quants = [0; 32];
+    let (low, high) = quants.split_at_mut(16);
+    for i in 0..16 {
+        low[i] = bytes[i] & 15;
+        high[i] = bytes[i] >> 4;
+    }
+    quants
+}
+
+/// Writes `(quant - zero) * scale`.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled once more for each instruction set")]
+fn scaled(quants: &[u8], zero: i32, scale: f32, out: &mut [f32]) {
+    for (number, quant) in out.iter_mut().zip(quants) {
+        *number = (i32::from(*quant) - zero) as f32 * scale;
+    }
+}
+
+/// Writes `quant * scale + min`.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled once more for each instruction set")]
+fn shifted(quants: &[u8], scale: f32, min: f32, out: &mut [f32]) {
+    for (number, quant) in out.iter_mut().zip(quants) {
+        *number = i32::from(*quant) as f32 * scale + min;
+    }
+}
+
+/// The bytes of a block from `at` on.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled once more for each instruction set")]
+pub(super) fn part<const N: usize>(block: &[u8], at: usize) -> &[u8; N] {
+    block[at..].first_chunk().expect("a block's parts lie inside it")
+}
+
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "compiled once more for each instruction set")]
 fn q4_0(block: &[u8; 18], out: &mut [f32; 32]) {
-    let scale = scale_at(block, 0);
-    for i in 0..16 {
-        let byte = i32::from(block[2 + i]);
-        out[i] = ((byte & 15) - 8) as f32 * scale;
-        out[i + 16] = ((byte >> 4) - 8) as f32 * scale;
-    }
+    scaled(&nibbles(part(block, 2)), 8, scale_at(block, 0), out);
 }
 
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "compiled once more for each instruction set")]
 fn q4_1(block: &[u8; 20], out: &mut [f32; 32]) {
-    let (scale, min) = (scale_at(block, 0), scale_at(block, 2));
-    for i in 0..16 {
-        let byte = i32::from(block[4 + i]);
-        out[i] = (byte & 15) as f32 * scale + min;
-        out[i + 16] = (byte >> 4) as f32 * scale + min;
-    }
+    shifted(&nibbles(part(block, 4)), scale_at(block, 0), scale_at(block, 2), out);
 }
 
 /// The 32 five-bit numbers of a block: high bits from a word, low bits from
-/// nibbles.
+/// the nibbles after it.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "compiled once more for each instruction set")]
-fn five_bits(block: &[u8], word_at: usize) -> [i32; 32] {
-    let word = u32::from_le_bytes([
-        block[word_at],
-        block[word_at + 1],
-        block[word_at + 2],
-        block[word_at + 3],
-    ])
-    .cast_signed();
-    let mut quants = [0; 32];
-    for i in 0..16 {
-        let byte = i32::from(block[word_at + 4 + i]);
-        quants[i] = (byte & 15) | (((word >> i) & 1) << 4);
-        quants[i + 16] = (byte >> 4) | (((word >> (i + 16)) & 1) << 4);
+fn five_bits(block: &[u8], word_at: usize) -> [u8; 32] {
+    let word: &[u8; 4] = part(block, word_at);
+    let mut quants = nibbles(part(block, word_at + 4));
+    for i in 0..32 {
+        // The bit of number i, as 0 or 16.
+        let high = if word[i / 8] & (1 << (i % 8)) == 0 { 0 } else { 16 };
+        quants[i] |= high;
     }
     quants
 }
@@ -106,27 +128,21 @@ fn five_bits(block: &[u8], word_at: usize) -> [i32; 32] {
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "compiled once more for each instruction set")]
 fn q5_0(block: &[u8; 22], out: &mut [f32; 32]) {
-    let scale = scale_at(block, 0);
-    for (number, quant) in out.iter_mut().zip(five_bits(block, 2)) {
-        *number = (quant - 16) as f32 * scale;
-    }
+    scaled(&five_bits(block, 2), 16, scale_at(block, 0), out);
 }
 
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "compiled once more for each instruction set")]
 fn q5_1(block: &[u8; 24], out: &mut [f32; 32]) {
-    let (scale, min) = (scale_at(block, 0), scale_at(block, 2));
-    for (number, quant) in out.iter_mut().zip(five_bits(block, 4)) {
-        *number = quant as f32 * scale + min;
-    }
+    shifted(&five_bits(block, 4), scale_at(block, 0), scale_at(block, 2), out);
 }
 
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "compiled once more for each instruction set")]
 fn q8_0(block: &[u8; 34], out: &mut [f32; 32]) {
     let scale = scale_at(block, 0);
-    for (number, byte) in out.iter_mut().zip(&block[2..]) {
-        *number = f32::from(byte.cast_signed()) * scale;
+    for (number, byte) in out.iter_mut().zip(part::<32>(block, 2)) {
+        *number = i32::from(byte.cast_signed()) as f32 * scale;
     }
 }
 
@@ -134,7 +150,7 @@ fn q8_0(block: &[u8; 34], out: &mut [f32; 32]) {
 /// sixteen six-bit numbers.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "compiled once more for each instruction set")]
-fn scale_and_min(packed: &[u8], group: usize) -> (f32, f32) {
+pub(super) fn scale_and_min(packed: &[u8; 12], group: usize) -> (f32, f32) {
     let (scale, min) = if group < 4 {
         (packed[group] & 63, packed[group + 4] & 63)
     } else {
@@ -150,17 +166,12 @@ fn scale_and_min(packed: &[u8], group: usize) -> (f32, f32) {
 #[expect(clippy::inline_always, reason = "compiled once more for each instruction set")]
 fn q4_k(block: &[u8; 144], out: &mut [f32; 256]) {
     let (scale, min) = (scale_at(block, 0), scale_at(block, 2));
-    for pair in 0..4 {
-        let (scale_low, min_low) = scale_and_min(&block[4..16], 2 * pair);
-        let (scale_high, min_high) = scale_and_min(&block[4..16], 2 * pair + 1);
-        let (scale_low, min_low) = (scale * scale_low, min * min_low);
-        let (scale_high, min_high) = (scale * scale_high, min * min_high);
-        let bytes = &block[16 + 32 * pair..][..32];
-        let (low, high) = out[64 * pair..][..64].split_at_mut(32);
-        for i in 0..32 {
-            let byte = i32::from(bytes[i]);
-            low[i] = scale_low * (byte & 15) as f32 - min_low;
-            high[i] = scale_high * (byte >> 4) as f32 - min_high;
+    for (pair, out) in out.chunks_exact_mut(64).enumerate() {
+        let bytes: &[u8; 32] = part(block, 16 + 32 * pair);
+        for (half, out) in out.chunks_exact_mut(32).enumerate() {
+            let (factor, steps) = scale_and_min(part(block, 4), 2 * pair + half);
+            let quants = bytes.map(|byte| (byte >> (4 * half)) & 15);
+            shifted(&quants, scale * factor, -(min * steps), out);
         }
     }
 }
@@ -169,18 +180,16 @@ fn q4_k(block: &[u8; 144], out: &mut [f32; 256]) {
 #[expect(clippy::inline_always, reason = "compiled once more for each instruction set")]
 fn q5_k(block: &[u8; 176], out: &mut [f32; 256]) {
     let (scale, min) = (scale_at(block, 0), scale_at(block, 2));
-    let high_bits = &block[16..48];
-    for pair in 0..4 {
-        let (scale_low, min_low) = scale_and_min(&block[4..16], 2 * pair);
-        let (scale_high, min_high) = scale_and_min(&block[4..16], 2 * pair + 1);
-        let (scale_low, min_low) = (scale * scale_low, min * min_low);
-        let (scale_high, min_high) = (scale * scale_high, min * min_high);
-        let bytes = &block[48 + 32 * pair..][..32];
-        let (low, high) = out[64 * pair..][..64].split_at_mut(32);
-        for i in 0..32 {
-            let (byte, bits) = (i32::from(bytes[i]), i32::from(high_bits[i]) >> (2 * pair));
-            low[i] = scale_low * ((byte & 15) | ((bits & 1) << 4)) as f32 - min_low;
-            high[i] = scale_high * ((byte >> 4) | ((bits & 2) << 3)) as f32 - min_high;
+    let high_bits: &[u8; 32] = part(block, 16);
+    for (pair, out) in out.chunks_exact_mut(64).enumerate() {
+        let bytes: &[u8; 32] = part(block, 48 + 32 * pair);
+        for (half, out) in out.chunks_exact_mut(32).enumerate() {
+            let (factor, steps) = scale_and_min(part(block, 4), 2 * pair + half);
+            let mut quants = bytes.map(|byte| (byte >> (4 * half)) & 15);
+            for (quant, bits) in quants.iter_mut().zip(high_bits) {
+                *quant |= ((bits >> (2 * pair + half)) & 1) << 4;
+            }
+            shifted(&quants, scale * factor, -(min * steps), out);
         }
     }
 }
@@ -189,20 +198,18 @@ fn q5_k(block: &[u8; 176], out: &mut [f32; 256]) {
 #[expect(clippy::inline_always, reason = "compiled once more for each instruction set")]
 fn q6_k(block: &[u8; 210], out: &mut [f32; 256]) {
     let scale = scale_at(block, 208);
-    for half in 0..2 {
-        let low_bits = &block[64 * half..][..64];
-        let high_bits = &block[128 + 32 * half..][..32];
-        let scales = &block[192 + 8 * half..][..8];
-        for (quarter, numbers) in out[128 * half..][..128].chunks_exact_mut(32).enumerate() {
-            let low_bits = &low_bits[32 * (quarter % 2)..][..32];
-            let (low_shift, high_shift) = (4 * (quarter / 2), 2 * quarter);
-            for (sixteen, numbers) in numbers.chunks_exact_mut(16).enumerate() {
+    for (half, out) in out.chunks_exact_mut(128).enumerate() {
+        let high_bits: &[u8; 32] = part(block, 128 + 32 * half);
+        let scales: &[u8; 8] = part(block, 192 + 8 * half);
+        for (quarter, out) in out.chunks_exact_mut(32).enumerate() {
+            let low_bits: &[u8; 32] = part(block, 64 * half + 32 * (quarter % 2));
+            let mut quants = low_bits.map(|byte| (byte >> (4 * (quarter / 2))) & 15);
+            for (quant, bits) in quants.iter_mut().zip(high_bits) {
+                *quant |= ((bits >> (2 * quarter)) & 3) << 4;
+            }
+            for (sixteen, out) in out.chunks_exact_mut(16).enumerate() {
                 let scale = scale * f32::from(scales[2 * quarter + sixteen].cast_signed());
-                for (i, number) in numbers.iter_mut().enumerate() {
-                    let low = (i32::from(low_bits[16 * sixteen + i]) >> low_shift) & 15;
-                    let high = (i32::from(high_bits[16 * sixteen + i]) >> high_shift) & 3;
-                    *number = scale * ((low | (high << 4)) - 32) as f32;
-                }
+                scaled(&quants[16 * sixteen..][..16], 32, scale, out);
             }
         }
     }
