@@ -20,16 +20,24 @@ const MAX_FUNCTION_LINES: usize = 70;
 /// Checks every Rust source that is not the input of a test.
 pub(crate) fn check(files: &[File]) -> Vec<Finding> {
     let sources = || files.iter().filter(|file| file.extension() == "rs" && !file.is_fixture());
+    // What a program makes public, no other crate can use.
+    let is_library = |file: &File| {
+        let package = file.path.split_once("/src/").map_or("", |(package, _)| package);
+        files.iter().any(|file| file.path == format!("{package}/src/lib.rs"))
+    };
+    let check_file = |file: &File| check_file(file, is_library(file));
     let mut findings: Vec<Finding> = sources().flat_map(check_file).collect();
     findings.extend(unreachable_files(&sources().collect::<Vec<_>>()));
     findings
 }
 
-fn check_file(file: &File) -> Vec<Finding> {
+fn check_file(file: &File, is_library: bool) -> Vec<Finding> {
     let lines = lines(&file.text);
     let mut found = Vec::new();
     module_docs(file, &lines, &mut found);
-    item_docs(&lines, &mut found);
+    if is_library {
+        item_docs(&lines, &mut found);
+    }
     sizes(&lines, &mut found);
     for (number, line) in (1..).zip(&lines) {
         if has_word(&line.code, "unsafe") {

@@ -42,6 +42,12 @@ fn a_public_item_without_docs_is_found() {
 }
 
 #[test]
+fn a_program_has_no_public_items() {
+    let none: [String; 0] = [];
+    assert_eq!(found("bench/src/main.rs", "//! Measures.\npub fn f() {}\n"), none);
+}
+
+#[test]
 fn unfinished_work_is_found() {
     plant(concat!("// TO", "DO: later"), "2 unfinished");
     plant(concat!("// FIX", "ME"), "2 unfinished");
