@@ -15,7 +15,9 @@ use tokenizers::{ModelWrapper, SplitDelimiterBehavior};
 use super::fragments::Fragments;
 use super::pieces::{Pieces, Role, Spelling};
 use super::spm::Spm;
-use super::{Engine, FragmentEngine, SpecialIds, Tokenizer, control_spellings, pre, stop_ids};
+use super::{
+    Engine, FragmentEngine, STOP_SPELLINGS, SpecialIds, Tokenizer, control_spellings, pre, stop_ids,
+};
 use crate::Error;
 
 const TOKENS: &str = "tokenizer.ggml.tokens";
@@ -56,12 +58,16 @@ pub(super) fn load(file: &Gguf) -> Result<Tokenizer, Error> {
         found => return Err(Error::UnknownModel { found: found.to_owned() }),
     };
     let spelt = parts.respelt.as_deref().unwrap_or(tokens);
-    let special = Fragments::new(
-        (0_u32..)
-            .zip(spelt.iter().zip(&roles))
-            .filter(|(_, (_, role))| **role != Role::Normal)
-            .map(|(id, (token, role))| (id, token.clone(), *role == Role::Control)),
-    )?;
+    // llama.cpp looks for these spellings as it does for control tokens,
+    // whatever the file calls them.
+    let is_stop = |token: &str| STOP_SPELLINGS.contains(&token);
+    let special = (0_u32..)
+        .zip(spelt.iter().zip(&roles))
+        .filter(|(_, (token, role))| **role != Role::Normal || is_stop(token));
+    let special =
+        Fragments::new(special.map(|(id, (token, role))| {
+            (id, token.clone(), *role == Role::Control || is_stop(token))
+        }))?;
     let pieces =
         Pieces::new(spelt.iter().map(String::as_str).zip(roles.iter().copied()), parts.spelling);
     let ids = special_ids(file, &pieces, &parts)?;
@@ -185,8 +191,10 @@ fn sentence_piece(file: &Gguf, tokens: &[String]) -> Result<Parts, Error> {
     })
 }
 
-/// WordPiece, lower-cased, as uncased BERT models use it. GGUF marks the
-/// tokens that begin a word with U+2581, where the original marks the others.
+/// WordPiece, lower-cased, as uncased BERT models use it. Accents, control
+/// characters and words of more than 100 characters are treated as the models
+/// were trained (Hugging Face), where llama.cpp differs. GGUF
+/// marks the tokens that begin a word with U+2581, the original the others.
 fn word_piece(file: &Gguf, tokens: &[String]) -> Result<Parts, Error> {
     let unknown = id(file, UNKNOWN, tokens.len())?.ok_or(Error::NoUnknownToken)?;
     let respelt: Vec<String> = tokens.iter().map(|token| original_spelling(token)).collect();
