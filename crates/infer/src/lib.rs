@@ -1,0 +1,20 @@
+//! Text generation and embedding.
+//!
+//! [`LanguageModel`] continues a prompt, token by token, under sampling
+//! settings, stop strings and perhaps a [`Constraint`]; [`Embedder`] turns
+//! texts into vectors. Both join a model, which knows no text, with its
+//! tokenizer, which knows no tensors.
+//!
+//! Everything replays: the same model, prompt, options and seed give the same
+//! tokens, whatever was generated before and on any number of threads.
+
+mod embedder;
+mod error;
+mod language_model;
+mod sampling;
+mod stop;
+
+pub use embedder::Embedder;
+pub use error::Error;
+pub use language_model::{Constraint, Finish, Generation, LanguageModel, Options, Timings};
+pub use sampling::Sampling;

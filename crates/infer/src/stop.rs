@@ -1,0 +1,93 @@
+//! Stop strings that never reach the reader, not even in part.
+
+/// Passes text on, except what is or may become a stop string.
+#[derive(Debug)]
+pub(crate) struct StopFilter<'a> {
+    stops: &'a [String],
+    /// Text that may be the beginning of a stop string.
+    held: String,
+}
+
+/// What the filter lets out.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Released {
+    pub(crate) text: String,
+    /// A stop string came; nothing follows.
+    pub(crate) is_end: bool,
+}
+
+impl<'a> StopFilter<'a> {
+    pub(crate) fn new(stops: &'a [String]) -> Self {
+        Self { stops, held: String::new() }
+    }
+
+    /// Takes the next piece and returns what is certainly no stop string.
+    pub(crate) fn push(&mut self, piece: &str) -> Released {
+        self.held.push_str(piece);
+        let stops = self.stops.iter().filter(|stop| !stop.is_empty());
+        if let Some(at) = stops.filter_map(|stop| self.held.find(stop.as_str())).min() {
+            self.held.truncate(at);
+            return Released { text: std::mem::take(&mut self.held), is_end: true };
+        }
+        let kept = self.held.split_off(self.certain());
+        Released { text: std::mem::replace(&mut self.held, kept), is_end: false }
+    }
+
+    /// What is held when no more text comes.
+    pub(crate) fn finish(self) -> String {
+        self.held
+    }
+
+    /// Bytes of the held text before the first place where a stop string may
+    /// have begun.
+    fn certain(&self) -> usize {
+        let may_begin = |&(at, _): &(usize, char)| {
+            self.stops.iter().any(|stop| stop.starts_with(&self.held[at..]))
+        };
+        self.held.char_indices().find(may_begin).map_or(self.held.len(), |(at, _)| at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(stops: &[&str], pieces: &[&str], want: &[&str], want_rest: Option<&str>) {
+        let stops: Vec<String> = stops.iter().map(|&stop| stop.to_owned()).collect();
+        let mut filter = StopFilter::new(&stops);
+        let mut ended = false;
+        let found: Vec<String> = pieces
+            .iter()
+            .map(|piece| {
+                let released = filter.push(piece);
+                ended = released.is_end;
+                released.text
+            })
+            .collect();
+        assert_eq!(found, want);
+        assert_eq!((!ended).then(|| filter.finish()).as_deref(), want_rest);
+    }
+
+    #[test]
+    fn text_without_stop_strings_passes_at_once() {
+        check(&[], &["a", "b"], &["a", "b"], Some(""));
+        check(&["", "###"], &["a", "ü"], &["a", "ü"], Some(""));
+    }
+
+    #[test]
+    fn a_stop_string_over_several_pieces_never_leaks() {
+        check(&["###"], &["a#", "#", "# b"], &["a", "", ""], None);
+        check(&["\n\nQ:", "END"], &["x\n", "\nEN", "D y"], &["x", "\n\n", ""], None);
+    }
+
+    #[test]
+    fn a_beginning_that_comes_to_nothing_is_released() {
+        check(&["###"], &["a##", "b#"], &["a", "##b"], Some("#"));
+    }
+
+    #[test]
+    fn the_earliest_stop_string_counts() {
+        check(&["c", "b"], &["abc"], &["a"], None);
+    }
+}

@@ -1,0 +1,230 @@
+//! Models against reference values: logits and embeddings from Hugging Face
+//! transformers on the same weights, continuations from llama.cpp.
+//!
+//! `PLUMB_TEST_MODELS` names a folder with one subfolder for each model.
+//! `cargo xtask e2e` sets it; without it these tests check nothing and say so.
+//! The values and the script that made them are in `tests/golden`.
+
+#![expect(clippy::unwrap_used, reason = "a failed test says where")]
+
+use std::fs;
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use plumb_infer::{Embedder, Finish, LanguageModel, Options, Sampling};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// Of the 100 highest logits.
+const LOGIT_TOLERANCE: f32 = 1e-3;
+
+/// Of embeddings.
+const MIN_COSINE: f64 = 0.9999;
+
+/// Below this lead of the first over the second logit, engines that round
+/// activations differently may disagree.
+const NEAR_TIE: f32 = 0.05;
+
+#[derive(Deserialize)]
+struct Golden<T> {
+    cases: Vec<T>,
+}
+
+#[derive(Deserialize)]
+struct LogitCase {
+    name: String,
+    ids: Vec<u32>,
+    top_ids: Vec<usize>,
+    top_logits: Vec<f32>,
+}
+
+#[derive(Deserialize)]
+struct GreedyCase {
+    name: String,
+    ids: Vec<u32>,
+    llama_cpp: Continuation,
+    float32: Float32Continuation,
+}
+
+#[derive(Deserialize)]
+struct Continuation {
+    ids: Vec<u32>,
+}
+
+#[derive(Deserialize)]
+struct Float32Continuation {
+    ids: Vec<u32>,
+    margins: Vec<f32>,
+}
+
+#[derive(Deserialize)]
+struct EmbeddingCase {
+    text: String,
+    embedding: Vec<f32>,
+}
+
+/// The folder of model `name`, or `None` if no models are to be tested.
+#[expect(clippy::disallowed_methods, reason = "the test command says where the models are")]
+#[expect(clippy::print_stderr, reason = "a test that checks nothing says so")]
+fn model(name: &str) -> Option<PathBuf> {
+    let Ok(folder) = std::env::var("PLUMB_TEST_MODELS") else {
+        eprintln!("not checked: `cargo xtask e2e` sets PLUMB_TEST_MODELS and runs this");
+        return None;
+    };
+    let path = Path::new(&folder).join(name);
+    assert!(path.exists(), "PLUMB_TEST_MODELS is set, but there is no `{}`", path.display());
+    Some(path)
+}
+
+fn golden<T: DeserializeOwned>(kind: &str, name: &str) -> Vec<T> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden");
+    let bytes = fs::read(folder.join(format!("{kind}-{name}.json"))).unwrap();
+    serde_json::from_slice::<Golden<T>>(&bytes).unwrap().cases
+}
+
+fn threads(threads: usize) -> NonZeroUsize {
+    NonZeroUsize::new(threads).unwrap()
+}
+
+#[track_caller]
+fn check_logits(name: &str) {
+    let Some(path) = model(name) else { return };
+    let model = LanguageModel::load(&path, threads(2)).unwrap();
+    let cases: Vec<LogitCase> = golden("logits", name);
+    assert!(20 <= cases.len());
+    for case in cases {
+        let logits = model.logits(&case.ids).unwrap();
+        for (&id, want) in case.top_ids.iter().zip(&case.top_logits) {
+            let found = logits[id];
+            let near = (found - want).abs() <= LOGIT_TOLERANCE;
+            assert!(near, "{name}, {}: token {id} has {found}, not {want}", case.name);
+        }
+    }
+}
+
+/// Our arithmetic is that of the float reference, so its tokens must come out
+/// exactly; llama.cpp's must too, up to the first near-tie.
+#[track_caller]
+fn check_greedy(name: &str) {
+    let Some(path) = model(name) else { return };
+    let model = LanguageModel::load(&path, threads(2)).unwrap();
+    let options = Options { max_tokens: 32, sampling: Sampling::GREEDY, stop: Vec::new() };
+    for case in golden::<GreedyCase>("greedy", name) {
+        let found =
+            model.generate(&case.ids, &options, None, &mut |_| ControlFlow::Continue(())).unwrap();
+        let ends = found.finish == Finish::EndOfTurn;
+        let is_end = |id: &&u32| ends && model.tokenizer().stop_ids().contains(id);
+        let trim = |ids: &[u32]| -> Vec<u32> {
+            ids.iter().take_while(|id| !is_end(id)).copied().collect()
+        };
+        let float = trim(&case.float32.ids);
+        let firm = case.float32.margins.iter().take_while(|&&m| LOGIT_TOLERANCE < m).count();
+        let firm = firm.min(float.len());
+        assert_eq!(found.tokens[..firm], float[..firm], "{name}, {}", case.name);
+        let theirs = trim(&case.llama_cpp.ids);
+        let firm = case.float32.margins.iter().take_while(|&&margin| NEAR_TIE < margin).count();
+        let firm = firm.min(theirs.len()).min(found.tokens.len());
+        assert_eq!(found.tokens[..firm], theirs[..firm], "{name}, {}, llama.cpp", case.name);
+    }
+}
+
+#[track_caller]
+fn check_embeddings(name: &str) {
+    let Some(path) = model(name) else { return };
+    let embedder = Embedder::load(&path, threads(2)).unwrap();
+    let cases: Vec<EmbeddingCase> = golden("embeddings", name);
+    let texts: Vec<&str> = cases.iter().map(|case| case.text.as_str()).collect();
+    let vectors = embedder.embed_plain(&texts).unwrap();
+    for (case, vector) in cases.iter().zip(vectors) {
+        let dot = |a: &[f32], b: &[f32]| -> f64 {
+            a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum()
+        };
+        let want = &case.embedding;
+        let norms = (dot(&vector, &vector) * dot(want, want)).sqrt();
+        let cosine = dot(&vector, want) / norms;
+        assert!(MIN_COSINE <= cosine, "{name}: {cosine} for {:?}", case.text);
+    }
+}
+
+#[test]
+fn smollm2_has_the_logits_of_the_reference() {
+    check_logits("smollm2-135m-instruct");
+}
+
+#[test]
+fn qwen_has_the_logits_of_the_reference() {
+    check_logits("qwen2.5-coder-0.5b-instruct");
+}
+
+#[test]
+fn gemma_has_the_logits_of_the_reference() {
+    check_logits("gemma-3-270m");
+}
+
+#[test]
+fn smollm2_continues_as_the_references_do() {
+    check_greedy("smollm2-135m-instruct");
+}
+
+#[test]
+fn qwen_continues_as_the_references_do() {
+    check_greedy("qwen2.5-coder-0.5b-instruct");
+}
+
+#[test]
+fn minilm_embeds_as_the_reference_does() {
+    check_embeddings("all-minilm-l6-v2");
+}
+
+#[test]
+fn mpnet_embeds_as_the_reference_does() {
+    check_embeddings("all-mpnet-base-v2");
+}
+
+#[test]
+fn nomic_embeds_as_the_reference_does() {
+    check_embeddings("nomic-embed-text-v1.5");
+}
+
+#[test]
+fn a_cached_prefix_and_the_number_of_threads_change_no_bit() {
+    let Some(path) = model("smollm2-135m-instruct") else { return };
+    let one = LanguageModel::load(&path, threads(1)).unwrap();
+    let two = LanguageModel::load(&path, threads(2)).unwrap();
+    let prompt: Vec<u32> = (0..150).map(|i| 100 + i * 31 % 5000).collect();
+    let fresh = one.logits(&prompt).unwrap();
+    two.logits(&prompt[..40]).unwrap();
+    let continued = two.logits(&prompt).unwrap();
+    assert!(fresh.iter().zip(&continued).all(|(a, b)| a.to_bits() == b.to_bits()));
+}
+
+#[test]
+fn text_arrives_in_pieces_without_the_stop_string() {
+    let Some(path) = model("smollm2-135m-instruct") else { return };
+    let model = LanguageModel::load(&path, threads(2)).unwrap();
+    let messages = [plumb_text::Message::new("user", "Count from one to ten.")];
+    let prompt = model.chat_prompt(&messages).unwrap();
+    let generate = |stop: &[&str], pieces: usize| {
+        let stop = stop.iter().map(|&stop| stop.to_owned()).collect();
+        let options = Options { max_tokens: 24, sampling: Sampling::GREEDY, stop };
+        let mut streamed = String::new();
+        let mut left = pieces;
+        let generation = model
+            .generate(&prompt, &options, None, &mut |piece| {
+                streamed.push_str(piece);
+                left -= 1;
+                if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })
+            .unwrap();
+        assert_eq!(streamed, generation.text);
+        generation
+    };
+    let whole = generate(&[], usize::MAX);
+    let stop: String = whole.text.chars().skip(5).take(4).collect();
+    let stopped = generate(&[&stop], usize::MAX);
+    assert_eq!(stopped.finish, Finish::StopString);
+    assert_eq!(Some(stopped.text.as_str()), whole.text.split(&stop).next());
+    assert_eq!(stopped.timings.cached_tokens, prompt.len() - 1);
+    assert_eq!(generate(&[], 2).finish, Finish::Cancelled);
+}
