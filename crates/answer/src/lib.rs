@@ -1,1 +1,28 @@
 //! From a question to a checked answer.
+//!
+//! [`ask`] chooses sentences of the retrieved passages that answer the
+//! question, lets a model word them under constraint, holds every written
+//! sentence against its sources, and abstains when the evidence is too weak.
+//! Where passages and models come from is the caller's business.
+
+mod answer;
+mod ask;
+mod claims;
+mod constraint;
+mod error;
+mod evidence;
+mod prompt;
+mod rewrite;
+mod select;
+mod support;
+mod verify;
+mod words;
+mod writer;
+
+pub use answer::{Answer, Citation, Claim, Dropped, ModelId, Status, Support, Wording};
+pub use ask::{ABSTENTION, Event, OnEvent, Settings, Sources, ask};
+pub use constraint::EvidenceWords;
+pub use error::Error;
+pub use rewrite::Turn;
+pub use verify::{Evidence, MIN_SUPPORT, Unsupported, support};
+pub use writer::{LocalWriter, Recorder, Replayer, Request, Writer, WriterError};

@@ -1,0 +1,198 @@
+//! From sentences to claims: where a quote lies, and which quotes support what
+//! a model wrote.
+
+use std::ops::Range;
+
+use plumb_text::{Analyzer, sentences};
+
+use crate::answer::{Citation, Claim, Dropped, Wording};
+use crate::select::is_dangling;
+use crate::verify::{Evidence, Unsupported, support};
+
+/// A retrieved passage with what a citation needs to know of its document.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    pub(crate) uri: String,
+    pub(crate) title: String,
+    pub(crate) sha256: String,
+    pub(crate) in_original: bool,
+    /// The passage as a reader sees it.
+    pub(crate) text: String,
+    pub(crate) heading_path: Vec<String>,
+    pub(crate) page: Option<u32>,
+    pub(crate) part: Option<String>,
+}
+
+impl Source {
+    /// Title and headings, as context of each sentence.
+    pub(crate) fn context(&self) -> String {
+        let mut parts = vec![self.title.as_str()];
+        parts.extend(self.heading_path.iter().map(String::as_str));
+        parts.dedup();
+        parts.join(" > ")
+    }
+}
+
+/// A sentence chosen as evidence, with the bytes it stands for.
+#[derive(Clone, Debug)]
+pub(crate) struct Quote {
+    /// As a reader sees it: one line, no list marker.
+    pub(crate) text: String,
+    pub(crate) context: String,
+    /// Everything but `number` and `score`, which depend on the claim.
+    pub(crate) citation: Citation,
+}
+
+/// The ranges of the sentences of `text` without list markers and emphasis at
+/// either end.
+pub(crate) fn sentence_ranges(text: &str) -> Vec<Range<usize>> {
+    sentences(text).into_iter().filter_map(|range| trimmed(text, range)).collect()
+}
+
+fn trimmed(text: &str, range: Range<usize>) -> Option<Range<usize>> {
+    let sentence = text.get(range.clone())?;
+    let body = sentence.trim_start();
+    let body = strip_list_marker(body).trim_end();
+    let start = range.start + (body.as_ptr() as usize - sentence.as_ptr() as usize);
+    (!body.is_empty()).then(|| start..start + body.len())
+}
+
+/// `text` without a leading `- `, `* `, `+ `, `> ` or `12. `.
+fn strip_list_marker(text: &str) -> &str {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let rest = match text.as_bytes() {
+        [b'-' | b'*' | b'+' | b'>', b' ', ..] => &text[1..],
+        _ if (1..=3).contains(&digits)
+            && text[digits..].starts_with(['.', ')'])
+            && text[digits + 1..].starts_with(' ') =>
+        {
+            &text[digits + 1..]
+        }
+        _ => return text,
+    };
+    rest.trim_start()
+}
+
+/// `text` on one line, without Markdown emphasis.
+pub(crate) fn readable(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let plain = line.replace("**", "").replace("__", "");
+    let mut readable = plain.trim().trim_matches('|').trim().to_owned();
+    if !readable.is_empty() && !readable.ends_with(['.', '!', '?', '\u{3002}', ')', '"']) {
+        readable.push('.');
+    }
+    readable
+}
+
+/// Claims that are the quotes themselves.
+pub(crate) fn quoted(quotes: &[Quote]) -> Vec<Claim> {
+    let claims = quotes
+        .iter()
+        .map(|quote| Claim {
+            text: quote.text.clone(),
+            wording: Wording::Quoted,
+            citations: vec![Citation { score: 1.0, ..quote.citation.clone() }],
+        })
+        .collect();
+    numbered(claims)
+}
+
+/// Holds one written `sentence` against every quote.
+pub(crate) fn check(
+    sentence: &str,
+    quotes: &[Quote],
+    analyzer: &Analyzer,
+) -> Result<Claim, Dropped> {
+    let mut best: Option<(f32, &Quote)> = None;
+    let mut reason = Unsupported::Empty;
+    for quote in quotes {
+        let evidence = Evidence { quote: &quote.text, context: &quote.context };
+        match support(sentence, evidence, analyzer) {
+            Ok(score) if best.is_none_or(|(other, _)| score > other) => {
+                best = Some((score, quote));
+            }
+            Ok(_) => {}
+            Err(why) => reason = why,
+        }
+    }
+    let Some((score, quote)) = best else {
+        return Err(Dropped { text: sentence.to_owned(), reason: reason.to_string() });
+    };
+    let wording = if sentence == quote.text { Wording::Quoted } else { Wording::Written };
+    if wording == Wording::Written && is_dangling(sentence) {
+        let reason = "it refers to a sentence that is not part of the answer".to_owned();
+        return Err(Dropped { text: sentence.to_owned(), reason });
+    }
+    let citation = Citation { score, ..quote.citation.clone() };
+    Ok(Claim { text: sentence.to_owned(), wording, citations: vec![citation] })
+}
+
+/// Numbers the citations from 1 in order of first use; the same place has the
+/// same number.
+pub(crate) fn numbered(mut claims: Vec<Claim>) -> Vec<Claim> {
+    let mut places: Vec<(String, [u64; 2])> = Vec::new();
+    for citation in claims.iter_mut().flat_map(|claim| claim.citations.iter_mut()) {
+        let place = (citation.uri.clone(), citation.byte_range);
+        let at = places.iter().position(|known| *known == place).unwrap_or_else(|| {
+            places.push(place);
+            places.len() - 1
+        });
+        citation.number = at + 1;
+    }
+    claims
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quote(text: &str) -> Quote {
+        Quote {
+            text: text.into(),
+            context: "Dropout".into(),
+            citation: Citation {
+                number: 0,
+                uri: "file:///d.md".into(),
+                title: "Dropout".into(),
+                sha256: String::new(),
+                byte_range: [0, text.len() as u64],
+                in_original: true,
+                quote: text.into(),
+                quote_text: None,
+                score: 0.0,
+                heading_path: Vec::new(),
+                page: None,
+                part: None,
+            },
+        }
+    }
+
+    #[test]
+    fn a_list_marker_is_not_part_of_the_sentence() {
+        let text = "- Dropout sets units to zero.\n- It is cheap.\n";
+        let found: Vec<&str> = sentence_ranges(text).into_iter().map(|r| &text[r]).collect();
+        assert_eq!(found, ["Dropout sets units to zero.", "It is cheap."]);
+    }
+
+    #[test]
+    fn a_written_sentence_cites_the_quote_that_supports_it_best() {
+        let quotes = [quote("Cats sleep all day."), quote("Dropout sets random units to zero.")];
+        let claim = check("Dropout sets units to zero.", &quotes, &Analyzer::english()).unwrap();
+        assert_eq!(claim.citations[0].quote, "Dropout sets random units to zero.");
+        assert_eq!(claim.wording, Wording::Written);
+    }
+
+    #[test]
+    fn an_unsupported_sentence_is_dropped_with_its_reason() {
+        let quotes = [quote("Dropout sets 50 units to zero.")];
+        let dropped = check("Dropout sets 70 units to zero.", &quotes, &Analyzer::english());
+        assert_eq!(dropped.unwrap_err().reason, "the number `70` is not in the source");
+    }
+
+    #[test]
+    fn the_same_place_keeps_its_number() {
+        let claims = quoted(&[quote("Dropout sets units to zero."), quote("Dropout sets units to zero.")]);
+        let numbers: Vec<usize> = claims.iter().map(|claim| claim.citations[0].number).collect();
+        assert_eq!(numbers, [1, 1]);
+    }
+}

@@ -1,0 +1,176 @@
+//! Who puts evidence into words: a local model under constraint, or a remote
+//! one that is only checked.
+
+use std::ops::ControlFlow;
+
+use plumb_infer::{LanguageModel, Options, Sampling};
+use plumb_text::Message;
+
+use crate::answer::ModelId;
+use crate::constraint::EvidenceWords;
+
+/// What a writer is asked for.
+#[derive(Debug)]
+pub struct Request<'a> {
+    pub messages: &'a [Message],
+    /// Texts that hold every content word that may be used. A writer that
+    /// cannot be constrained ignores them: what it writes is checked anyway.
+    pub vocabulary: &'a [&'a str],
+    pub max_tokens: usize,
+}
+
+/// Why a writer gave nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("the model `{model}` could not write an answer")]
+pub struct WriterError {
+    pub model: String,
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// A language model that words answers.
+pub trait Writer {
+    /// The model by content.
+    fn id(&self) -> ModelId;
+
+    /// True if the same request always gives the same text.
+    fn is_deterministic(&self) -> bool;
+
+    /// Writes what `request` asks for and hands the text over as it comes.
+    /// `on_text` may stop it early; what was written until then is the result.
+    fn write(
+        &mut self,
+        request: &Request<'_>,
+        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<String, WriterError>;
+}
+
+/// A model of this process, held to the words of the evidence.
+pub struct LocalWriter {
+    model: LanguageModel,
+    id: ModelId,
+}
+
+impl LocalWriter {
+    pub fn new(model: LanguageModel, id: ModelId) -> Self {
+        Self { model, id }
+    }
+
+    fn error(&self, source: impl std::error::Error + Send + Sync + 'static) -> WriterError {
+        WriterError { model: self.id.name.clone(), source: Box::new(source) }
+    }
+}
+
+impl Writer for LocalWriter {
+    fn id(&self) -> ModelId {
+        self.id.clone()
+    }
+
+    fn is_deterministic(&self) -> bool {
+        true
+    }
+
+    fn write(
+        &mut self,
+        request: &Request<'_>,
+        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<String, WriterError> {
+        // Text of documents can spell out the tokens that end a turn.
+        let defused = |message: &Message| {
+            Message::new(&message.role, &self.model.tokenizer().defuse(&message.content))
+        };
+        let messages: Vec<Message> = request.messages.iter().map(defused).collect();
+        let prompt = self.model.chat_prompt(&messages).map_err(|e| self.error(e))?;
+        let options = Options {
+            max_tokens: request.max_tokens,
+            sampling: Sampling::GREEDY,
+            stop: vec!["\n".to_owned()],
+        };
+        let tokenizer = self.model.tokenizer();
+        let piece = |token: u32| tokenizer.piece_bytes(token);
+        let is_end = |token: u32| tokenizer.stop_ids().contains(&token);
+        let mut constraint = EvidenceWords::new(request.vocabulary, &piece, &is_end);
+        let written = self
+            .model
+            .generate(&prompt, &options, Some(&mut constraint), on_text)
+            .map_err(|e| self.error(e))?;
+        Ok(written.text)
+    }
+}
+
+/// Passes requests on and remembers what was written.
+pub struct Recorder<'a> {
+    inner: &'a mut dyn Writer,
+    written: Vec<String>,
+}
+
+impl<'a> Recorder<'a> {
+    pub fn new(inner: &'a mut dyn Writer) -> Self {
+        Self { inner, written: Vec::new() }
+    }
+
+    /// What was written, one text a request.
+    pub fn into_written(self) -> Vec<String> {
+        self.written
+    }
+}
+
+impl Writer for Recorder<'_> {
+    fn id(&self) -> ModelId {
+        self.inner.id()
+    }
+
+    fn is_deterministic(&self) -> bool {
+        self.inner.is_deterministic()
+    }
+
+    fn write(
+        &mut self,
+        request: &Request<'_>,
+        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<String, WriterError> {
+        let text = self.inner.write(request, on_text)?;
+        self.written.push(text.clone());
+        Ok(text)
+    }
+}
+
+/// Writes what a [`Recorder`] remembered, for replays with a remote model.
+pub struct Replayer {
+    id: ModelId,
+    texts: std::vec::IntoIter<String>,
+}
+
+impl Replayer {
+    pub fn new(id: ModelId, texts: Vec<String>) -> Self {
+        Self { id, texts: texts.into_iter() }
+    }
+}
+
+/// A replay asked for more than was recorded.
+#[derive(Debug, thiserror::Error)]
+#[error("the recording has no more texts: the replay took another path")]
+struct NoMoreTexts;
+
+impl Writer for Replayer {
+    fn id(&self) -> ModelId {
+        self.id.clone()
+    }
+
+    fn is_deterministic(&self) -> bool {
+        false
+    }
+
+    fn write(
+        &mut self,
+        _request: &Request<'_>,
+        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<String, WriterError> {
+        let text = self.texts.next().ok_or_else(|| WriterError {
+            model: self.id.name.clone(),
+            source: Box::new(NoMoreTexts),
+        })?;
+        // A break is the caller's own doing and needs no answer.
+        let _ = on_text(&text);
+        Ok(text)
+    }
+}
