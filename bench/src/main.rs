@@ -1,12 +1,16 @@
-//! Quality of cited answers, measured.
+//! Quality of retrieval and of cited answers, measured.
 //!
-//! `questions` asks the built program a list of questions and looks at the page
-//! that it cites. What it found is written to `bench/results` as Markdown and
-//! as JSON.
+//! `retrieval` runs a test collection with queries and judgements through the
+//! same store, index and fusion that the program uses. `questions` asks the
+//! built program a list of questions and looks at the page that it cites.
+//! Both write what they found to `bench/results` as Markdown and as JSON.
 
+mod cranfield;
+mod index;
 mod machine;
 mod questions;
 mod report;
+mod retrieval;
 
 use std::path::PathBuf;
 
@@ -14,7 +18,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 #[derive(Debug, Parser)]
-#[command(about = "Measures the quality of cited answers")]
+#[command(about = "Measures the quality of retrieval and of cited answers")]
 struct Flags {
     #[command(subcommand)]
     suite: Suite,
@@ -22,12 +26,15 @@ struct Flags {
 
 #[derive(Debug, Subcommand)]
 enum Suite {
+    /// Ranks the documents of a test collection for each of its queries
+    Retrieval(retrieval::Flags),
     /// Asks each question of a list and checks the page that is cited
     Questions(questions::Flags),
 }
 
 fn main() -> anyhow::Result<()> {
     match Flags::parse().suite {
+        Suite::Retrieval(flags) => retrieval::run(&flags),
         Suite::Questions(flags) => questions::run(&flags),
     }
 }
