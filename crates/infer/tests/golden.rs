@@ -22,9 +22,10 @@ const LOGIT_TOLERANCE: f32 = 1e-3;
 /// Of embeddings.
 const MIN_COSINE: f64 = 0.9999;
 
-/// Below this lead of the first over the second logit, engines that round
-/// activations differently may disagree.
-const NEAR_TIE: f32 = 0.05;
+/// Lead of the first logit over the second at which rounding activations to 8
+/// bits, as llama.cpp does, may choose the second: the largest that was seen
+/// between llama.cpp and the float reference is 0.31.
+const NEAR_TIE: f32 = 0.35;
 
 #[derive(Deserialize)]
 struct Golden<T> {
@@ -104,36 +105,45 @@ fn check_logits(name: &str) {
 }
 
 /// Our arithmetic is that of the float reference, so its tokens must come out
-/// exactly; llama.cpp's must too, up to the first near-tie.
+/// up to a tie; llama.cpp rounds activations, so it may turn at a near-tie and
+/// nowhere else.
 #[track_caller]
 fn check_greedy(name: &str) {
     let Some(path) = model(name) else { return };
     let model = LanguageModel::load(&path, threads(2)).unwrap();
     let options = Options { max_tokens: 32, sampling: Sampling::GREEDY, stop: Vec::new() };
-    for case in golden::<GreedyCase>("greedy", name) {
+    let cases: Vec<GreedyCase> = golden("greedy", name);
+    assert!(20 <= cases.len());
+    for case in cases {
         let found =
             model.generate(&case.ids, &options, None, &mut |_| ControlFlow::Continue(())).unwrap();
-        let ends = found.finish == Finish::EndOfTurn;
-        let is_end = |id: &&u32| ends && model.tokenizer().stop_ids().contains(id);
-        let trim = |ids: &[u32]| -> Vec<u32> {
-            ids.iter().take_while(|id| !is_end(id)).copied().collect()
+        let same = |theirs: &[u32], limit: f32| {
+            let Some(step) = first_difference(&found.tokens, theirs) else { return };
+            let margin = case.float32.margins[step];
+            assert!(margin <= limit, "{name}, {}: step {step}, margin {margin}", case.name);
         };
-        let float = trim(&case.float32.ids);
-        let firm = case.float32.margins.iter().take_while(|&&m| LOGIT_TOLERANCE < m).count();
-        let firm = firm.min(float.len());
-        assert_eq!(found.tokens[..firm], float[..firm], "{name}, {}", case.name);
-        let theirs = trim(&case.llama_cpp.ids);
-        let firm = case.float32.margins.iter().take_while(|&&margin| NEAR_TIE < margin).count();
-        let firm = firm.min(theirs.len()).min(found.tokens.len());
-        assert_eq!(found.tokens[..firm], theirs[..firm], "{name}, {}, llama.cpp", case.name);
+        same(&case.float32.ids, LOGIT_TOLERANCE);
+        same(&case.llama_cpp.ids, NEAR_TIE);
     }
+}
+
+/// The first step at which two continuations differ, if only in their end.
+fn first_difference(a: &[u32], b: &[u32]) -> Option<usize> {
+    let common = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    (common < a.len().max(b.len())).then_some(common)
 }
 
 #[track_caller]
 fn check_embeddings(name: &str) {
     let Some(path) = model(name) else { return };
     let embedder = Embedder::load(&path, threads(2)).unwrap();
-    let cases: Vec<EmbeddingCase> = golden("embeddings", name);
+    let mut cases: Vec<EmbeddingCase> = golden("embeddings", name);
+    if name.starts_with("nomic") {
+        // llama.cpp, which made these ids, spells out words that WordPiece
+        // as published, and so ours, takes for unknown.
+        cases.retain(|case| case.text.split_whitespace().all(|word| word.len() <= 100));
+    }
+    assert!(20 <= cases.len());
     let texts: Vec<&str> = cases.iter().map(|case| case.text.as_str()).collect();
     let vectors = embedder.embed_plain(&texts).unwrap();
     for (case, vector) in cases.iter().zip(vectors) {
@@ -170,6 +180,11 @@ fn smollm2_continues_as_the_references_do() {
 #[test]
 fn qwen_continues_as_the_references_do() {
     check_greedy("qwen2.5-coder-0.5b-instruct");
+}
+
+#[test]
+fn gemma_continues_as_the_references_do() {
+    check_greedy("gemma-3-270m");
 }
 
 #[test]
