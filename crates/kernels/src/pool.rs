@@ -35,7 +35,8 @@ struct Shared {
     done: Condvar,
     /// Number of the latest job: a copy of `State::job_number` for spinning.
     job_number: AtomicU64,
-    /// Workers that still run the latest job.
+    /// Workers that run the job. Grows only under the lock of `state`, while
+    /// the job is there.
     running: AtomicUsize,
     failed: AtomicBool,
 }
@@ -49,7 +50,8 @@ struct State {
 
 /// A closure of the caller, with its lifetime erased.
 ///
-/// Invariant: the closure lives until `Shared::running` is zero.
+/// Invariant: the closure lives until no job is in `State` and then
+/// `Shared::running` is zero.
 #[derive(Clone, Copy, Debug)]
 struct Job(*const (dyn Fn() + Sync));
 
@@ -132,13 +134,15 @@ impl Pool {
         let mut state = lock(&self.shared.state);
         state.job = Some(Job(erased));
         state.job_number += 1;
-        self.shared.running.store(self.workers.len(), Ordering::Relaxed);
         self.shared.job_number.store(state.job_number, Ordering::Release);
         drop(state);
         self.shared.wake.notify_all();
     }
 
+    /// Takes the job back and waits for the workers that have begun it. One
+    /// that the system has not yet woken is not waited for.
     fn wait(&self) {
+        lock(&self.shared.state).job = None;
         let running = &self.shared.running;
         for _ in 0..SPINS {
             if running.load(Ordering::Acquire) == 0 {
@@ -150,7 +154,6 @@ impl Pool {
         while running.load(Ordering::Acquire) != 0 {
             state = self.shared.done.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        state.job = None;
     }
 }
 
@@ -172,8 +175,7 @@ impl Drop for Pool {
 /// The life of one worker.
 fn work(shared: &Shared) {
     let mut seen = 0;
-    while let Some((job, number)) = next_job(shared, seen) {
-        seen = number;
+    while let Some(job) = next_job(shared, &mut seen) {
         let call = || {
             // SAFETY: `running` counts this worker, so the closure is alive.
             let job = unsafe { &*job.0 };
@@ -189,25 +191,27 @@ fn work(shared: &Shared) {
     }
 }
 
-/// Waits for a job with a number above `seen`; `None` when the pool ends.
-fn next_job(shared: &Shared, seen: u64) -> Option<(Job, u64)> {
-    for _ in 0..SPINS {
-        if shared.job_number.load(Ordering::Acquire) != seen {
-            break;
-        }
-        spin_loop();
-    }
-    let mut state = lock(&shared.state);
+/// Waits for a job after number `seen` and joins it; `None` when the pool ends.
+fn next_job(shared: &Shared, seen: &mut u64) -> Option<Job> {
     loop {
+        for _ in 0..SPINS {
+            if shared.job_number.load(Ordering::Acquire) != *seen {
+                break;
+            }
+            spin_loop();
+        }
+        let mut state = lock(&shared.state);
+        while state.job_number == *seen {
+            state = shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
         if state.stop {
             return None;
         }
-        if state.job_number != seen
-            && let Some(job) = state.job
-        {
-            return Some((job, state.job_number));
+        *seen = state.job_number;
+        if let Some(job) = state.job {
+            shared.running.fetch_add(1, Ordering::Relaxed);
+            return Some(job);
         }
-        state = shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
     }
 }
 
