@@ -82,6 +82,7 @@ impl Bm25 {
 
 /// How rare `term` is among the live passages: the `idf` of BM25, highest for
 /// a term that no passage has.
+#[expect(clippy::cast_possible_truncation, reason = "a weight needs no more than six digits")]
 pub fn idf(snapshot: &Snapshot, term: &str) -> Result<f32, Error> {
     let df = live_postings(snapshot, term)?.len() as f64;
     Ok(idf_of(snapshot.passage_count() as f64, df) as f32)
