@@ -205,7 +205,9 @@ pub(crate) fn trimmed(text: &str, range: Range<usize>, keep_indent: bool) -> Ran
         return end..end;
     }
     if keep_indent {
-        start = text[range.start..start].rfind('\n').map_or(start, |at| range.start + at + 1);
+        let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
+        // A piece that begins within a line has no indentation of its own.
+        start = if line < range.start { start } else { line };
     }
     start..end
 }

@@ -74,7 +74,8 @@ impl Page<'_> {
         let role = role(&name);
         let is_program = matches!(&*name, "script" | "style");
         let is_left_out = role == Role::LeftOut || (is_hidden(tag) && !has_optional_end(&name));
-        if role != Role::Void && (is_program || (self.skip == Skip::All && is_left_out)) {
+        let has_content = role != Role::Void && !tag.self_closing;
+        if has_content && (is_program || (self.skip == Skip::All && is_left_out)) {
             self.skipping = Some((name, 1));
             return;
         }

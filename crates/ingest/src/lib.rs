@@ -9,18 +9,28 @@
 //! itself wherever the file is UTF-8 text; so a quotation can be found in the
 //! file again. Nothing here knows models, vectors or the index.
 
+mod archive;
 mod dates;
 mod document;
+mod docx;
 mod encoding;
+mod epub;
 mod error;
 mod html;
+mod json;
 mod kind;
 mod limits;
 mod load;
+mod mail;
 mod markdown;
+mod pdf;
 mod plain;
+mod pptx;
+mod sheet;
 mod split;
+mod table;
 mod walk;
+mod xml;
 
 pub use document::{Block, BlockKind, Document, Kind, MapEntry};
 pub use limits::Limits;

@@ -5,11 +5,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use sha2::{Digest, Sha256};
 
+use crate::archive::joined;
 use crate::document::{BlockKind, Document, Draft, Kind, Outline};
 use crate::encoding::{self, Decoded};
 use crate::error::Error;
 use crate::kind::{Format, file_name, format_of};
-use crate::{Limits, dates, html, markdown, plain};
+use crate::{
+    Limits, dates, docx, epub, html, json, mail, markdown, pdf, plain, pptx, sheet, table,
+};
 
 /// What [`load`] read and what it left out.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +36,14 @@ pub struct Skipped {
 /// Never fails and never panics: what cannot be read is in
 /// [`Loaded::skipped`].
 pub fn load(name: &str, bytes: &[u8], limits: &Limits) -> Loaded {
-    let mut loader = Loader { limits, loaded: Loaded::default() };
+    let mut loader = Loader {
+        limits,
+        loaded: Loaded::default(),
+        bytes_left: limits.archive_bytes,
+        // One more, for the member that is named as the first too many.
+        members_left: limits.archive_members.saturating_add(1),
+        depth: 0,
+    };
     loader.file(name, "", bytes);
     loader.loaded
 }
@@ -42,6 +52,11 @@ pub fn load(name: &str, bytes: &[u8], limits: &Limits) -> Loaded {
 pub(crate) struct Loader<'a> {
     pub(crate) limits: &'a Limits,
     pub(crate) loaded: Loaded,
+    /// What members of archives may still unpack to.
+    pub(crate) bytes_left: u64,
+    pub(crate) members_left: usize,
+    /// How many archives are open.
+    pub(crate) depth: u32,
 }
 
 impl Loader<'_> {
@@ -58,17 +73,41 @@ impl Loader<'_> {
             return;
         }
         match format_of(name, bytes) {
-            Format::Document(kind) => match document(kind, name, bytes, self.limits) {
-                Ok(mut document) => {
-                    member.clone_into(&mut document.name);
-                    self.loaded.documents.push(document);
-                }
-                Err(error) => self.skip(member, &error),
-            },
-            Format::Zip | Format::Tar | Format::Gzip => {
-                self.skip(member, &Error::Binary("archive"));
+            Format::Document(Kind::Mail) => self.mail(name, member, bytes),
+            Format::Document(kind) => self.document(kind, name, member, bytes),
+            Format::Zip | Format::Tar | Format::Gzip if self.depth >= self.limits.nesting => {
+                self.skip(member, &Error::TooDeep { limit: self.limits.nesting });
             }
+            Format::Zip => self.zip(member, bytes),
+            Format::Tar => self.tar(member, bytes),
+            Format::Gzip => self.gzip(name, member, bytes),
             Format::Skip(reason) => self.skip(member, &Error::Binary(reason)),
+        }
+    }
+
+    fn document(&mut self, kind: Kind, name: &str, member: &str, bytes: &[u8]) {
+        match document(kind, name, bytes, self.limits) {
+            Ok(mut document) => {
+                member.clone_into(&mut document.name);
+                self.loaded.documents.push(document);
+            }
+            Err(error) => self.skip(member, &error),
+        }
+    }
+
+    /// Reads a message, and then its attachments like members of an archive.
+    fn mail(&mut self, name: &str, member: &str, bytes: &[u8]) {
+        self.document(Kind::Mail, name, member, bytes);
+        let attachments = catch_unwind(|| mail::attachments(bytes)).unwrap_or_default();
+        for (attachment, bytes) in attachments {
+            let path = joined(member, &attachment);
+            if self.depth >= self.limits.nesting {
+                self.skip(&path, &Error::TooDeep { limit: self.limits.nesting });
+            } else if self.may_read(&path, "") {
+                self.read_member(&path, Ok(bytes));
+            } else if self.members_left == 0 {
+                return;
+            }
         }
     }
 
@@ -119,19 +158,25 @@ fn outline(kind: Kind, name: &str, text: &str) -> Outline {
         Kind::Markdown => markdown::parse(text),
         Kind::ReStructuredText => plain::rst(text),
         Kind::Html => html::parse(text),
+        Kind::Csv => table::parse(text),
+        Kind::Json => json::parse(text),
+        Kind::JsonLines => json::parse_lines(text),
         Kind::Code => plain::code(name, text),
         _ => plain::text(text),
     }
 }
 
 /// The text of a format that is not text itself; `None` if it is.
-fn extract(kind: Kind, _bytes: &[u8], _limits: &Limits) -> Option<Result<Draft, Error>> {
-    match kind {
-        Kind::Pdf | Kind::Docx | Kind::Pptx | Kind::Spreadsheet | Kind::Epub | Kind::Mail => {
-            Some(Err(Error::NoText))
-        }
-        _ => None,
-    }
+fn extract(kind: Kind, bytes: &[u8], limits: &Limits) -> Option<Result<Draft, Error>> {
+    Some(match kind {
+        Kind::Pdf => pdf::parse(bytes),
+        Kind::Docx => docx::parse(bytes, limits),
+        Kind::Pptx => pptx::parse(bytes, limits),
+        Kind::Spreadsheet => sheet::parse(bytes, limits),
+        Kind::Epub => epub::parse(bytes, limits),
+        Kind::Mail => mail::parse(bytes),
+        _ => return None,
+    })
 }
 
 fn finish(kind: Kind, name: &str, bytes: &[u8], read: (String, Outline, bool)) -> Document {
@@ -181,3 +226,9 @@ fn file_stem(name: &str) -> &str {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod archive_tests;
+
+#[cfg(test)]
+mod office_tests;

@@ -113,7 +113,10 @@ impl<'a> Reader<'a> {
             TagEnd::MetadataBlock(_) => {
                 self.in_front_matter = false;
                 // Whatever follows without a block of its own is still text.
-                self.cut(at, BlockKind::Paragraph);
+                let is_line_start = self.text[..at].ends_with('\n');
+                let rest = &self.text[at..];
+                let next = rest.find('\n').map_or(rest.len(), |end| end + 1);
+                self.cut(if is_line_start { at } else { at + next }, BlockKind::Paragraph);
             }
             _ => {}
         }
