@@ -9,6 +9,7 @@ use std::io::{Cursor, Read};
 
 use crate::Limits;
 use crate::error::Error;
+use crate::kind::extension_of;
 use crate::load::Loader;
 
 /// A ZIP whose members can be read within the limits.
@@ -152,10 +153,10 @@ impl Loader<'_> {
             Err(error) => return self.skip(member, &error),
         };
         self.bytes_left = self.bytes_left.saturating_sub(unpacked.len() as u64);
-        let lower = name.to_ascii_lowercase();
-        let inner = match lower.strip_suffix(".tgz") {
-            Some(stem) => format!("{stem}.tar"),
-            None => name[..name.len() - if lower.ends_with(".gz") { 3 } else { 0 }].to_owned(),
+        let inner = match (extension_of(name).as_str(), name.rsplit_once('.')) {
+            ("tgz", Some((stem, _))) => format!("{stem}.tar"),
+            ("gz", Some((stem, _))) => stem.to_owned(),
+            _ => name.to_owned(),
         };
         self.nested(&inner, member, &unpacked);
     }

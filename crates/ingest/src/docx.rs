@@ -120,11 +120,7 @@ impl Body {
     fn end(&mut self, name: &str) {
         match name {
             "t" => self.in_text = false,
-            "p" if self.rows > 0 => {
-                if !self.text.is_empty() && !self.text.ends_with(' ') {
-                    self.text.push(' ');
-                }
-            }
+            "p" if self.rows > 0 => self.text.push(' '),
             "p" => {
                 let kind = match self.level {
                     Some(level) => {

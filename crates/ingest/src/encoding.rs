@@ -92,7 +92,7 @@ fn stated_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
     let value = head[at..].trim_start().strip_prefix('=')?.trim_start_matches(['"', '\'', ' ']);
     let end = value.find(|c: char| !c.is_ascii_alphanumeric() && !"-_:".contains(c))?;
     // Bytes that are not UTF-8 are not, whatever the file says.
-    Encoding::for_label(value[..end].as_bytes()).filter(|&encoding| encoding != UTF_8)
+    Encoding::for_label(&value.as_bytes()[..end]).filter(|&encoding| encoding != UTF_8)
 }
 
 fn guess(bytes: &[u8]) -> &'static Encoding {

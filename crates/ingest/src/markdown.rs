@@ -1,4 +1,4 @@
-//! Markdown: CommonMark with tables, footnotes and front matter.
+//! Markdown: `CommonMark` with tables, footnotes and front matter.
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 

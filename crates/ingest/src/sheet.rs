@@ -74,10 +74,8 @@ fn add_row(sheet: &str, row: u32, cells: &[(u32, String)], draft: &mut Draft) {
     let part = format!("{sheet}!{}{2}:{}{2}", column_name(*first), column_name(*last), row + 1);
     let begins = |known: &str| known.rsplit_once('!').is_some_and(|(name, _)| name == sheet);
     let last_part = draft.outline.blocks.last().and_then(|block| block.part.as_deref());
-    let kind = match last_part.is_some_and(begins) {
-        true => BlockKind::TableRow,
-        false => BlockKind::TableHeader,
-    };
+    let is_first = !last_part.is_some_and(begins);
+    let kind = if is_first { BlockKind::TableHeader } else { BlockKind::TableRow };
     let texts: Vec<&str> = cells.iter().map(|(_, text)| text.trim()).collect();
     draft.push(kind, &texts.join(" | "), None, Some(&part));
 }

@@ -25,7 +25,8 @@ pub(crate) fn parse(text: &str) -> Outline {
 /// The delimiter that the first line has most of.
 fn delimiter(text: &str) -> u8 {
     let line = text.lines().next().unwrap_or("").as_bytes();
-    let count = |delimiter: u8| line.iter().filter(|&&byte| byte == delimiter).count();
+    let count =
+        |delimiter: u8| line.iter().map(|&byte| usize::from(byte == delimiter)).sum::<usize>();
     let mut best = b',';
     for delimiter in [b'\t', b';', b'|'] {
         if count(delimiter) > count(best) {

@@ -3,6 +3,8 @@
 //! No entities but the five of XML and character numbers are known, and no
 //! document type is read: nothing can expand.
 
+use std::borrow::Cow;
+
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesStart, Event};
 
@@ -33,7 +35,7 @@ impl Attributes<'_> {
         let mut all = self.0.attributes();
         let mut valid = all.with_checks(false).filter_map(Result::ok);
         let found = valid.find(|attribute| is(attribute.key.as_ref()))?;
-        let unescaped = quick_xml::escape::unescape(&found.value).map(|value| value.into_owned());
+        let unescaped = quick_xml::escape::unescape(&found.value).map(Cow::into_owned);
         Some(unescaped.unwrap_or_else(|_| found.value.into_owned()))
     }
 }

@@ -30,8 +30,11 @@ impl Piece {
 pub(super) fn pieces(document: &Document, index: usize, budget: &Budget) -> Vec<Piece> {
     let text = block_text(document, index);
     let kind = &document.blocks[index].kind;
-    let ranges = if budget.fits(text) { vec![0..text.len()] } else { cut::cut(text, kind, budget) };
-    ranges.into_iter().map(|range| Piece { block: index, range }).collect()
+    if budget.fits(text) {
+        return vec![Piece { block: index, range: 0..text.len() }];
+    }
+    let ranges = cut::cut(text, kind, budget).into_iter();
+    ranges.map(|range| Piece { block: index, range }).collect()
 }
 
 /// Where clean byte `at` comes from.
