@@ -226,7 +226,12 @@ impl Findings {
             }
         }
         let mut seen = Vec::new();
-        chosen.retain(|index| !seen.contains(index) && { seen.push(*index); true });
+        chosen.retain(|index| {
+            !seen.contains(index) && {
+                seen.push(*index);
+                true
+            }
+        });
         chosen.truncate(max.max(2));
         self.in_reading_order(chosen)
     }
@@ -421,7 +426,9 @@ impl Outcome {
             }
             Err(dropped) => {
                 self.dropped.push(dropped);
-                self.dropped.last().map_or(ControlFlow::Continue(()), |d| on_event(Event::Dropped(d)))
+                self.dropped
+                    .last()
+                    .map_or(ControlFlow::Continue(()), |d| on_event(Event::Dropped(d)))
             }
         }
     }

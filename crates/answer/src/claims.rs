@@ -191,7 +191,8 @@ mod tests {
 
     #[test]
     fn the_same_place_keeps_its_number() {
-        let claims = quoted(&[quote("Dropout sets units to zero."), quote("Dropout sets units to zero.")]);
+        let claims =
+            quoted(&[quote("Dropout sets units to zero."), quote("Dropout sets units to zero.")]);
         let numbers: Vec<usize> = claims.iter().map(|claim| claim.citations[0].number).collect();
         assert_eq!(numbers, [1, 1]);
     }

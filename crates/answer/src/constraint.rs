@@ -121,7 +121,8 @@ fn token_id(index: usize) -> u32 {
 }
 
 fn argmax(logits: &[f32]) -> Option<usize> {
-    let (at, best) = logits.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)))?;
+    let (at, best) =
+        logits.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)))?;
     (*best > f32::NEG_INFINITY).then_some(at)
 }
 

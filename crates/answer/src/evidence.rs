@@ -62,7 +62,10 @@ impl SourcePassage {
             .ok()
             .zip(usize::try_from(range.end).ok())
             .and_then(|(start, end)| document.get(start..end))
-            .ok_or_else(|| Error::BadRange { uri: self.source.uri.clone(), range: range.clone() })?;
+            .ok_or_else(|| Error::BadRange {
+                uri: self.source.uri.clone(),
+                range: range.clone(),
+            })?;
         let shown = &self.source.text[clean];
         let text = readable(shown);
         let citation = Citation {

@@ -40,7 +40,9 @@ pub(crate) fn is_faithful(proposal: &str, question: &str, history: &[Turn]) -> b
     let asked: BTreeSet<String> = content_words(question).into_iter().collect();
     let known: BTreeSet<String> = history
         .iter()
-        .flat_map(|turn| content_words(&turn.question).into_iter().chain(content_words(&turn.answer)))
+        .flat_map(|turn| {
+            content_words(&turn.question).into_iter().chain(content_words(&turn.answer))
+        })
         .chain(asked.iter().cloned())
         .collect();
     !proposal.contains('\n')
@@ -58,8 +60,22 @@ fn leans_on_pointer(text: &str) -> bool {
 /// The question with the subject of the last turn appended.
 pub(crate) fn with_subject(question: &str, history: &[Turn]) -> String {
     const EMPTY: &[&str] = &[
-        "explain", "describe", "discuss", "tell", "define", "compare", "work", "works", "used",
-        "use", "example", "difference", "mean", "means", "help", "helps",
+        "explain",
+        "describe",
+        "discuss",
+        "tell",
+        "define",
+        "compare",
+        "work",
+        "works",
+        "used",
+        "use",
+        "example",
+        "difference",
+        "mean",
+        "means",
+        "help",
+        "helps",
     ];
     let Some(last) = history.last() else { return question.to_owned() };
     let asked: BTreeSet<String> = content_words(question).into_iter().collect();
@@ -99,7 +115,9 @@ mod tests {
 
     #[test]
     fn a_rewording_that_drops_or_invents_is_refused() {
-        for proposal in ["What is dropout?", "Who proposed Paris?", "Who proposed it?", "Why dropout?"] {
+        for proposal in
+            ["What is dropout?", "Who proposed Paris?", "Who proposed it?", "Why dropout?"]
+        {
             assert!(!is_faithful(proposal, "Who proposed it?", &history()), "{proposal}");
         }
     }

@@ -146,10 +146,41 @@ fn overlap(a: &BTreeSet<String>, b: &BTreeSet<String>) -> f32 {
 /// True if the sentence opens with a word that refers to an earlier one.
 pub(crate) fn is_dangling(sentence: &str) -> bool {
     const OPENERS: &[&str] = &[
-        "also", "and", "as", "because", "besides", "both", "but", "consequently", "for", "he",
-        "hence", "here", "however", "instead", "it", "its", "moreover", "neither", "nevertheless",
-        "or", "otherwise", "she", "so", "such", "that", "their", "then", "therefore", "these",
-        "they", "this", "those", "thus", "together", "yet",
+        "also",
+        "and",
+        "as",
+        "because",
+        "besides",
+        "both",
+        "but",
+        "consequently",
+        "for",
+        "he",
+        "hence",
+        "here",
+        "however",
+        "instead",
+        "it",
+        "its",
+        "moreover",
+        "neither",
+        "nevertheless",
+        "or",
+        "otherwise",
+        "she",
+        "so",
+        "such",
+        "that",
+        "their",
+        "then",
+        "therefore",
+        "these",
+        "they",
+        "this",
+        "those",
+        "thus",
+        "together",
+        "yet",
     ];
     words(sentence).next().is_some_and(|word| OPENERS.binary_search(&word.as_str()).is_ok())
 }
@@ -170,8 +201,14 @@ pub(crate) fn is_quotable(sentence: &str) -> bool {
 
 /// True under headings whose sentences name sources instead of saying things.
 pub(crate) fn is_reference_section(heading_path: &[String]) -> bool {
-    const NAMES: &[&str] =
-        &["bibliography", "further reading", "references", "see also", "sources", "table of contents"];
+    const NAMES: &[&str] = &[
+        "bibliography",
+        "further reading",
+        "references",
+        "see also",
+        "sources",
+        "table of contents",
+    ];
     heading_path.iter().any(|heading| NAMES.contains(&heading.trim().to_lowercase().as_str()))
 }
 
@@ -231,7 +268,9 @@ mod tests {
 
     #[test]
     fn headings_questions_and_lead_ins_are_not_quotable() {
-        for text in ["# What dropout is", "What is dropout used for?", "It has these parts:", "Yes."] {
+        for text in
+            ["# What dropout is", "What is dropout used for?", "It has these parts:", "Yes."]
+        {
             assert!(!is_quotable(text), "{text}");
         }
         assert!(is_quotable("Dropout sets random units to zero."));

@@ -51,6 +51,7 @@ pub struct LocalWriter {
 }
 
 impl LocalWriter {
+    /// Lets `model`, which is `id` by content, write.
     pub fn new(model: LanguageModel, id: ModelId) -> Self {
         Self { model, id }
     }
@@ -104,6 +105,7 @@ pub struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
+    /// Remembers what `inner` writes from now on.
     pub fn new(inner: &'a mut dyn Writer) -> Self {
         Self { inner, written: Vec::new() }
     }
@@ -141,6 +143,7 @@ pub struct Replayer {
 }
 
 impl Replayer {
+    /// Will write `texts` in their order, one a request.
     pub fn new(id: ModelId, texts: Vec<String>) -> Self {
         Self { id, texts: texts.into_iter() }
     }

@@ -65,6 +65,7 @@ impl Embedder {
         Ok(Self { encoder, tokenizer, pool, query_prefix, document_prefix })
     }
 
+    /// What the encoder is made of.
     pub fn spec(&self) -> &EncoderSpec {
         self.encoder.spec()
     }

@@ -115,10 +115,12 @@ impl LanguageModel {
         Ok(Self { path, decoder, tokenizer, template, pool, last: Mutex::new(None) })
     }
 
+    /// What the decoder is made of.
     pub fn spec(&self) -> &DecoderSpec {
         self.decoder.spec()
     }
 
+    /// The tokenizer that the model file carries.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
     }

@@ -43,6 +43,7 @@ impl KeyValues {
         self.len
     }
 
+    /// True before the first position was pushed.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -36,10 +36,12 @@ impl<'a> Matrix<'a> {
         (len == bytes.len()).then_some(Self { dtype, bytes, rows, columns })
     }
 
+    /// Rows of the matrix: the width of a product.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
+    /// Columns of the matrix: the width of an input.
     pub fn columns(&self) -> usize {
         self.columns
     }

@@ -61,6 +61,7 @@ impl KvCache {
         self.layers.first().map_or(0, KeyValues::len)
     }
 
+    /// True if no token was read into it.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -128,6 +129,7 @@ impl Decoder {
         }
     }
 
+    /// What the decoder is made of.
     pub fn spec(&self) -> &DecoderSpec {
         &self.spec
     }

@@ -90,6 +90,7 @@ impl Encoder {
         }
     }
 
+    /// What the encoder is made of.
     pub fn spec(&self) -> &EncoderSpec {
         &self.spec
     }

@@ -18,6 +18,7 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// A batch that changes nothing.
     pub fn new() -> Self {
         Self::default()
     }

@@ -36,10 +36,12 @@ impl Snapshot {
         &self.inner.state
     }
 
+    /// The content hash that names this snapshot.
     pub fn id(&self) -> SnapshotId {
         self.state().id
     }
 
+    /// Its place in the history and its size.
     pub fn info(&self) -> SnapshotInfo {
         self.state().info()
     }
@@ -69,6 +71,7 @@ impl Snapshot {
         self.state().bindings.values().map(|binding| &**binding)
     }
 
+    /// What is bound to `uri`.
     pub fn binding(&self, uri: &str) -> Option<&Binding> {
         self.state().bindings.get(uri).map(|binding| &**binding)
     }
@@ -104,6 +107,7 @@ impl Snapshot {
         vector.ok_or(Error::UnknownPassage { segment: at.segment, ordinal: at.ordinal })
     }
 
+    /// The segments, oldest first, with their liveness here.
     pub fn segments(&self) -> impl Iterator<Item = SegmentView<'_>> {
         let segments = self.state().segments.iter().zip(&self.inner.live);
         (0_u32..).zip(segments).map(|(number, (segment, live))| SegmentView {
@@ -139,6 +143,7 @@ impl<'a> Document<'a> {
         &self.segment.changes.documents[self.place.document]
     }
 
+    /// The content hash that names the document.
     pub fn id(&self) -> DocId {
         self.entry().id
     }
@@ -148,6 +153,7 @@ impl<'a> Document<'a> {
         self.is_live
     }
 
+    /// Its facts, without its text.
     pub fn info(&self) -> Result<&'a DocumentInfo, Error> {
         self.segment.info(self.entry())
     }
@@ -158,6 +164,7 @@ impl<'a> Document<'a> {
         Ok(std::str::from_utf8(&bytes).expect("`text` checks it").to_owned())
     }
 
+    /// Its passages in their order.
     pub fn passages(&self) -> impl Iterator<Item = PassageRef> + use<> {
         // Invariant of the log: a segment's number fits 32 bits.
         let segment = u32::try_from(self.place.segment).unwrap_or(u32::MAX);
@@ -184,6 +191,7 @@ impl<'a> SegmentView<'a> {
         self.segment.len()
     }
 
+    /// True if the segment has no passages.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -1,0 +1,302 @@
+//! `plumb init` and `plumb add`.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use anyhow::{Context as _, Result, bail};
+use plumb_ingest::Limits;
+use plumb_store::{Batch, Snapshot, Store};
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::fetch::{Fetcher, Policy};
+use crate::index::{Indexer, Item, Report, SkippedItem, Tools};
+use crate::models::locate;
+use crate::paths::file_url;
+use crate::project::{
+    LoadedEmbedder, META_CHUNK_TOKENS, META_EMBEDDER, META_EMBEDDER_SHA256, Project, analyzer,
+    check_embedder,
+};
+
+/// Index files, folders, web pages or standard input
+///
+/// What has not changed since it was added is left alone. A file that cannot
+/// be read is reported with the reason and does not stop the rest.
+#[derive(clap::Args, Debug)]
+pub struct AddArgs {
+    /// Files, folders, http(s) addresses, or - for standard input
+    #[arg(required = true, value_name = "PATH|URL|-")]
+    targets: Vec<String>,
+
+    /// Name of what comes from standard input; its ending says what it is
+    #[arg(long, default_value = "stdin.md", value_name = "NAME")]
+    name: String,
+
+    /// Fetch addresses of this machine and of private networks too
+    #[arg(long)]
+    allow_private: bool,
+
+    /// Index everything in the project again, with the present settings
+    #[arg(long)]
+    rebuild: bool,
+}
+
+/// Makes a project, or says that there is one.
+pub fn init(context: &Context) -> Result<Exit> {
+    let existed = context.folder.join(crate::project::DATA_FOLDER).is_dir();
+    let project = Project::init(context)?;
+    let root = project.root.display().to_string();
+    if context.json {
+        context.print_json(&serde_json::json!({"project": root, "created": !existed}))?;
+    } else if existed {
+        context.say(format!("there is a project in {root} already"))?;
+    } else {
+        context.say(format!("made a project in {root}\nnext: plumb add PATH"))?;
+    }
+    Ok(Exit::Done)
+}
+
+pub fn run(args: &AddArgs, context: &Context) -> Result<Exit> {
+    let project = Project::find_or_init(context)?;
+    let mut sources = Vec::new();
+    let mut skipped = Vec::new();
+    for target in &args.targets {
+        collect(target, args, &mut sources, &mut skipped)?;
+    }
+    let store = project.store()?;
+    let mut report = if args.rebuild {
+        let known = known_sources(&store.snapshot(), &sources);
+        sources.splice(0..0, known);
+        index(&project, context, &store, &sources, true)?
+    } else {
+        index(&project, context, &store, &sources, false)?
+    };
+    report.skipped.splice(0..0, skipped);
+    print_report(&report, context)
+}
+
+/// Something to be read and indexed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    File(PathBuf),
+    Url { url: String, policy: Policy },
+    Bytes { name: String, bytes: Vec<u8> },
+}
+
+fn collect(
+    target: &str,
+    args: &AddArgs,
+    sources: &mut Vec<Source>,
+    skipped: &mut Vec<SkippedItem>,
+) -> Result<()> {
+    if target == "-" {
+        let mut bytes = Vec::new();
+        let limit = Limits::default().file_bytes;
+        std::io::stdin().lock().take(limit + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > limit {
+            bail!("standard input has more than {limit} bytes");
+        }
+        sources.push(Source::Bytes { name: args.name.clone(), bytes });
+        return Ok(());
+    }
+    if target.starts_with("http://") || target.starts_with("https://") {
+        let policy = if args.allow_private { Policy::Anywhere } else { Policy::PublicOnly };
+        sources.push(Source::Url { url: target.to_owned(), policy });
+        return Ok(());
+    }
+    let path = std::path::absolute(target)?;
+    if !path.exists() {
+        bail!("there is no file or folder `{}`", path.display());
+    }
+    let walk = plumb_ingest::walk(&path);
+    sources.extend(walk.files.into_iter().map(Source::File));
+    skipped.extend(
+        walk.skipped.into_iter().map(|(path, reason)| SkippedItem { uri: file_url(&path), reason }),
+    );
+    Ok(())
+}
+
+/// The files and pages that the store knows and `given` lacks.
+fn known_sources(snapshot: &Snapshot, given: &[Source]) -> Vec<Source> {
+    let mut known = Vec::new();
+    for binding in snapshot.bindings() {
+        let source = match crate::paths::path_of_url(&binding.uri) {
+            Some(path) => Source::File(path),
+            None if binding.uri.starts_with("http") => {
+                Source::Url { url: binding.uri.clone(), policy: Policy::PublicOnly }
+            }
+            None => continue,
+        };
+        if !known.contains(&source) && !given.contains(&source) {
+            known.push(source);
+        }
+    }
+    known
+}
+
+/// Indexes `sources` into `store`.
+pub fn index(
+    project: &Project,
+    context: &Context,
+    store: &Store,
+    sources: &[Source],
+    rebuild: bool,
+) -> Result<Report> {
+    let located = locate(context, &project.config.embedder)?;
+    let snapshot = store.snapshot();
+    let mut batch = Batch::new();
+    if rebuild {
+        batch.reset();
+    } else {
+        check_embedder(&snapshot, &located)?;
+        check_chunking(&snapshot, project)?;
+    }
+    batch.set_meta(META_EMBEDDER, &located.name);
+    batch.set_meta(META_EMBEDDER_SHA256, &located.sha256);
+    batch.set_meta(META_CHUNK_TOKENS, &project.config.chunk_tokens.to_string());
+    let fresh: Vec<&Source> =
+        sources.iter().filter(|source| rebuild || !is_unchanged(source, &snapshot)).collect();
+    let unchanged = sources.len() - fresh.len();
+    if fresh.is_empty() {
+        return Ok(Report { unchanged, snapshot: snapshot.id().to_string(), ..Report::default() });
+    }
+    if rebuild {
+        // The old state stays in the log and can still be named.
+        store.commit(&batch)?;
+        batch = Batch::new();
+    }
+    let loaded = LoadedEmbedder::load(&located, project.config.threads)?;
+    let analyzer = analyzer();
+    let tools = Tools {
+        embedder: &loaded.embedder,
+        analyzer: &analyzer,
+        chunk_tokens: project.config.chunk_tokens,
+        limits: Limits::default(),
+    };
+    let bar =
+        context.progress(fresh.len() as u64, "{pos}/{len} files [{bar:24}] {msg}, {eta} left");
+    let mut indexer = Indexer::new(store, &tools, &context.stop, bar.clone(), batch);
+    let fetcher = Fetcher::new();
+    for source in fresh {
+        if context.stop.is_set() {
+            break;
+        }
+        match read(source, &fetcher) {
+            Ok(item) => indexer.add(&item)?,
+            Err(error) => {
+                let reason = format!("{error:#}");
+                indexer.report.skipped.push(SkippedItem { uri: address(source), reason });
+            }
+        }
+        bar.inc(1);
+    }
+    let mut report = indexer.finish()?;
+    report.unchanged += unchanged;
+    Ok(report)
+}
+
+fn check_chunking(snapshot: &Snapshot, project: &Project) -> Result<()> {
+    let wanted = project.config.chunk_tokens.to_string();
+    match snapshot.meta().get(META_CHUNK_TOKENS) {
+        Some(stored) if *stored != wanted => bail!(
+            "the documents were cut to {stored} tokens and `chunks.max_tokens` is {wanted}: set it \
+             back, or index again with `plumb add --rebuild`"
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// True if the file has the size and time that it had when it was indexed.
+fn is_unchanged(source: &Source, snapshot: &Snapshot) -> bool {
+    let Source::File(path) = source else { return false };
+    let Some(binding) = snapshot.binding(&file_url(path)) else { return false };
+    file_facts(path).is_ok_and(|(mtime, size)| {
+        binding.mtime != 0 && binding.mtime == mtime && binding.size == size
+    })
+}
+
+/// Modification time in nanoseconds since 1970, and size in bytes.
+pub fn file_facts(path: &Path) -> std::io::Result<(i64, u64)> {
+    let metadata = std::fs::metadata(path)?;
+    let mtime = metadata
+        .modified()
+        .ok()
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+        .and_then(|age| i64::try_from(age.as_nanos()).ok())
+        .unwrap_or(0);
+    Ok((mtime, metadata.len()))
+}
+
+/// The address that the documents of `source` get.
+pub fn address(source: &Source) -> String {
+    match source {
+        Source::File(path) => file_url(path),
+        Source::Url { url, .. } => url.clone(),
+        Source::Bytes { name, .. } => format!("stdin:{name}"),
+    }
+}
+
+fn read(source: &Source, fetcher: &Fetcher) -> Result<Item> {
+    let limit = Limits::default().file_bytes;
+    let uri = address(source);
+    match source {
+        Source::File(path) => {
+            let (mtime, size) = file_facts(path).context("cannot read the file")?;
+            if size > limit {
+                bail!("the file has {size} bytes, more than the limit of {limit}");
+            }
+            let bytes = std::fs::read(path).context("cannot read the file")?;
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            Ok(Item { uri, name, bytes, mtime })
+        }
+        Source::Url { url, policy } => {
+            let page = fetcher.get(url, *policy, limit)?;
+            Ok(Item { uri, name: page.name, bytes: page.bytes, mtime: 0 })
+        }
+        Source::Bytes { name, bytes } => {
+            Ok(Item { uri, name: name.clone(), bytes: bytes.clone(), mtime: 0 })
+        }
+    }
+}
+
+/// Prints what came of it, and turns it into an exit code.
+pub fn print_report(report: &Report, context: &Context) -> Result<Exit> {
+    let exit = if report.interrupted { Exit::Interrupted } else { Exit::Done };
+    if context.json {
+        context.print_json(report)?;
+        return Ok(exit);
+    }
+    for warning in &report.warnings {
+        context.note(format!("warning: {}: {}", shown(&warning.uri), warning.reason));
+    }
+    for skipped in &report.skipped {
+        context.note(format!("skipped: {}: {}", shown(&skipped.uri), skipped.reason));
+    }
+    if report.interrupted {
+        context.note("interrupted: what is counted below is kept; the same command goes on");
+    }
+    let rate = report.passages as f64 / report.seconds.max(1e-3);
+    let mut line = format!("{} documents added", report.added);
+    let counts = [
+        (report.unchanged, "unchanged"),
+        (report.duplicates, "stored already"),
+        (report.removed, "removed"),
+        (report.skipped.len(), "skipped"),
+    ];
+    for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
+        line.push_str(&format!(", {count} {what}"));
+    }
+    line.push_str(&format!("; {} passages", report.passages));
+    if report.passages > 0 {
+        line.push_str(&format!(" in {:.1} s ({rate:.0}/s)", report.seconds));
+    }
+    line.push_str(&format!("; snapshot {}", &report.snapshot[..12.min(report.snapshot.len())]));
+    context.say(line)?;
+    Ok(exit)
+}
+
+/// A path where the address is one.
+pub fn shown(uri: &str) -> &str {
+    uri.strip_prefix("file://").unwrap_or(uri)
+}

@@ -1,0 +1,189 @@
+//! `plumb answer`: stored answers, shown and re-run.
+
+use anyhow::{Context as _, Result, bail};
+use plumb_answer::{Answer, Turn};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::ask::go_on;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::project::Project;
+use crate::render::{Wrapped, marked, sources};
+use crate::session::{Session, StoredSettings};
+
+/// Show or re-run stored answers
+#[derive(clap::Subcommand, Debug)]
+pub enum AnswerVerb {
+    /// List the stored answers
+    List,
+    /// Show a stored answer with its sources
+    Show {
+        /// Id of the answer, or its beginning
+        id: String,
+    },
+    /// Answer again from the same snapshot, and say whether it came out the same
+    Replay {
+        /// Ids of answers, or their beginnings
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
+}
+
+/// An answer with everything that its replay needs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Stored {
+    answer: Answer,
+    settings: StoredSettings,
+    history: Vec<StoredTurn>,
+    written: Vec<String>,
+    deterministic: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct StoredTurn {
+    question: String,
+    answer: String,
+}
+
+/// Stores `answer`, so that it can be shown and replayed.
+pub fn keep(project: &Project, session: &Session, answer: &Answer, history: &[Turn]) -> Result<()> {
+    let stored = Stored {
+        answer: answer.clone(),
+        settings: session.settings.clone(),
+        history: history
+            .iter()
+            .map(|turn| StoredTurn { question: turn.question.clone(), answer: turn.answer.clone() })
+            .collect(),
+        written: session.written.clone(),
+        deterministic: session.is_deterministic(),
+    };
+    let json = serde_json::to_vec(&stored)?;
+    project.answers()?.append(&answer.answer_id, &json).context("cannot store the answer")
+}
+
+pub fn run(verb: &AnswerVerb, context: &Context) -> Result<Exit> {
+    let project = Project::find(context)?;
+    match verb {
+        AnswerVerb::List => list(&project, context),
+        AnswerVerb::Show { id } => show(&load(&project, id)?.answer, context),
+        AnswerVerb::Replay { ids } => replay_all(&project, ids, context),
+    }
+}
+
+fn list(project: &Project, context: &Context) -> Result<Exit> {
+    let journal = project.answers()?;
+    let mut rows = Vec::new();
+    for (id, bytes) in journal.iter() {
+        let stored: Stored = serde_json::from_slice(&bytes?)?;
+        rows.push(json!({
+            "answer_id": id,
+            "status": stored.answer.status,
+            "question": stored.answer.question,
+        }));
+    }
+    if context.json {
+        context.print_json(&rows)?;
+        return Ok(Exit::Done);
+    }
+    for row in &rows {
+        let field = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+        context.say(format!(
+            "{}  {:9}  {}",
+            field("answer_id"),
+            field("status"),
+            field("question")
+        ))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn load(project: &Project, id: &str) -> Result<Stored> {
+    let journal = project.answers()?;
+    let ids: Vec<&str> =
+        journal.iter().map(|(known, _)| known).filter(|known| known.starts_with(id)).collect();
+    let id = match ids.as_slice() {
+        [only] => *only,
+        [] => bail!("there is no answer `{id}`: `plumb answer list` shows what there is"),
+        several => bail!("`{id}` is the beginning of {} answers", several.len()),
+    };
+    let bytes = journal.get(id)?.with_context(|| format!("the answer `{id}` is gone"))?;
+    serde_json::from_slice(&bytes).with_context(|| format!("the answer `{id}` cannot be read"))
+}
+
+fn show(answer: &Answer, context: &Context) -> Result<Exit> {
+    if context.json {
+        context.print_json(answer)?;
+        return Ok(Exit::Done);
+    }
+    context.say(&answer.question)?;
+    let mut out = std::io::stdout().lock();
+    let mut wrapped = Wrapped::new(&mut out, 96);
+    if answer.claims.is_empty() {
+        wrapped.words(&answer.answer)?;
+    }
+    for claim in &answer.claims {
+        wrapped.words(&marked(claim))?;
+    }
+    wrapped.end_line()?;
+    sources(answer, &mut out)?;
+    for claim in &answer.claims {
+        for citation in &claim.citations {
+            let quote = citation.quote_text.as_ref().unwrap_or(&citation.quote);
+            let number = citation.number;
+            std::io::Write::write_fmt(&mut out, format_args!("[{number}] \"{quote}\"\n"))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn replay_all(project: &Project, ids: &[String], context: &Context) -> Result<Exit> {
+    let mut exit = Exit::Done;
+    for id in ids {
+        let stored = load(project, id)?;
+        let again = replay(project, &stored, context)?;
+        let same = again.replayable_json() == stored.answer.replayable_json();
+        if !same {
+            exit = Exit::Failed;
+        }
+        let how = if stored.deterministic {
+            "the models ran again"
+        } else {
+            "with the remote model's recorded text"
+        };
+        if context.json {
+            context.print_json(&json!({
+                "answer_id": stored.answer.answer_id,
+                "identical": same,
+                "models_ran": stored.deterministic,
+                "answer": again,
+            }))?;
+        } else if same {
+            context
+                .say(format!("{}: identical, byte for byte ({how})", stored.answer.answer_id))?;
+        } else {
+            context.say(format!("{}: different", stored.answer.answer_id))?;
+            context.say(format!("then: {}\nnow:  {}", stored.answer.answer, again.answer))?;
+        }
+    }
+    Ok(exit)
+}
+
+fn replay(project: &Project, stored: &Stored, context: &Context) -> Result<Answer> {
+    let snapshot = project.snapshot_named(&stored.answer.snapshot)?;
+    let settings = stored.settings.clone();
+    let mut session = if stored.deterministic {
+        Session::open(project, context, snapshot, settings)?
+    } else {
+        let id = stored.answer.models.get("generator").cloned();
+        let id = id.context("the stored answer names no generator")?;
+        let recorded = (id, stored.written.clone());
+        Session::with_recorded(project, context, snapshot, settings, recorded)?
+    };
+    let history: Vec<Turn> = stored
+        .history
+        .iter()
+        .map(|turn| Turn { question: turn.question.clone(), answer: turn.answer.clone() })
+        .collect();
+    session.ask(&stored.answer.question, &history, &mut |_| go_on(context))
+}

@@ -1,0 +1,104 @@
+//! `plumb chat`: a conversation in the terminal.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use anyhow::{Context as _, Result};
+use plumb_answer::Turn;
+use serde_json::json;
+
+use crate::answers;
+use crate::ask::{Choices, ask_on_terminal, go_on, stale_notices};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::project::Project;
+use crate::render::sources;
+use crate::session::{Session, StoredSettings};
+
+/// Ask in a conversation
+///
+/// A follow-up question such as "and why?" is made to stand alone before it is
+/// searched for. `/sources` shows the sources of the last answer, `/new`
+/// forgets the conversation, `/quit` or Ctrl-D ends it.
+#[derive(clap::Args, Debug)]
+pub struct ChatArgs {
+    #[command(flatten)]
+    choices: Choices,
+}
+
+pub fn run(args: &ChatArgs, context: &Context) -> Result<Exit> {
+    let mut project = Project::find(context)?;
+    args.choices.apply(&mut project.config)?;
+    let settings = StoredSettings::new(&project.config, args.choices.filter.clone());
+    let mut session = Session::open(&project, context, project.snapshot()?, settings)?;
+    let mut history: Vec<Turn> = Vec::new();
+    let mut last = None;
+    if io::stdin().is_terminal() {
+        context.note("ask away; /sources, /new, /quit");
+    }
+    while let Some(line) = read_line()? {
+        match line.trim() {
+            "" => {}
+            "/quit" | "/exit" => break,
+            "/new" => history.clear(),
+            "/sources" => match &last {
+                Some(answer) => sources(answer, &mut io::stdout().lock())?,
+                None => context.say("nothing was answered yet")?,
+            },
+            command if command.starts_with('/') => {
+                context.say(format!("`{command}` is not one of /sources, /new, /quit"))?;
+            }
+            question => {
+                let answer = if context.json {
+                    session.ask(question, &history, &mut |_| go_on(context))?
+                } else {
+                    ask_on_terminal(&mut session, question, &history, context)?
+                };
+                answers::keep(&project, &session, &answer, &history)?;
+                if context.json {
+                    context.print_json(&answer)?;
+                } else {
+                    sources(&answer, &mut io::stdout().lock())?;
+                    stale_notices(&answer, context);
+                }
+                let asked = answer.standalone_question.clone();
+                history.push(Turn {
+                    question: asked.unwrap_or_else(|| question.to_owned()),
+                    answer: answer.answer.clone(),
+                });
+                keep_conversation(&project, &history, &answer.answer_id)?;
+                last = Some(answer);
+            }
+        }
+        if context.stop.is_set() {
+            return Ok(Exit::Interrupted);
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// The next line, or `None` at the end of the input.
+fn read_line() -> Result<Option<String>> {
+    if io::stdin().is_terminal() {
+        print_prompt()?;
+    }
+    let mut line = String::new();
+    let read = io::stdin().lock().read_line(&mut line)?;
+    Ok((read > 0).then_some(line))
+}
+
+fn print_prompt() -> Result<()> {
+    let mut out = io::stdout().lock();
+    write!(out, "\n> ")?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Stores the conversation under the id of its last answer.
+fn keep_conversation(project: &Project, history: &[Turn], id: &str) -> Result<()> {
+    let turns: Vec<_> = history
+        .iter()
+        .map(|turn| json!({"question": turn.question, "answer": turn.answer}))
+        .collect();
+    let json = serde_json::to_vec(&turns)?;
+    project.conversations()?.append(id, &json).context("cannot store the conversation")
+}

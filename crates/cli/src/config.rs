@@ -1,0 +1,248 @@
+//! `plumb.toml` and what becomes of it.
+//!
+//! [`File`] is what was written, every key optional and a misspelt one an
+//! error; [`Config`] is what is run, with no option left open. Precedence is
+//! flag > environment > file > default, and is decided in [`Config::resolve`].
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use plumb_retrieve::{Fusion, Mode};
+use serde::Deserialize;
+
+/// `plumb.toml`, as written.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct File {
+    pub models: ModelsFile,
+    pub chunks: ChunksFile,
+    pub retrieval: RetrievalFile,
+    pub answer: AnswerFile,
+    pub threads: Option<usize>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelsFile {
+    pub embedder: Option<String>,
+    pub generator: Option<String>,
+    pub endpoint: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChunksFile {
+    pub max_tokens: Option<usize>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetrievalFile {
+    pub mode: Option<ModeName>,
+    pub fusion: Option<FusionName>,
+    pub dense_weight: Option<f32>,
+    pub top_k: Option<usize>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AnswerFile {
+    pub threshold: Option<f32>,
+    pub max_sentences: Option<usize>,
+    pub wording: Option<WordingName>,
+}
+
+/// What passages are ranked by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum ModeName {
+    /// Vectors and BM25 together
+    Fused,
+    /// Vectors alone
+    Dense,
+    /// BM25 alone
+    Lexical,
+}
+
+/// How the two scores become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum FusionName {
+    /// Weighted sum of normalised scores
+    Weighted,
+    /// Reciprocal ranks with k = 60
+    ReciprocalRank,
+}
+
+/// Who words an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum WordingName {
+    /// The quoted sentences are the answer; no generator runs
+    Quote,
+    /// The generator words the answer, and every sentence is checked
+    Write,
+}
+
+/// Settings with nothing left open.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// A catalogue name or a path.
+    pub embedder: String,
+    /// A catalogue name or a path; with `endpoint`, the name of its model.
+    pub generator: String,
+    /// Base address of an OpenAI-compatible server.
+    pub endpoint: Option<String>,
+    pub chunk_tokens: usize,
+    pub mode: Mode,
+    pub top_k: usize,
+    pub threshold: f32,
+    pub max_sentences: usize,
+    pub wording: WordingName,
+    pub threads: NonZeroUsize,
+}
+
+/// What flags and the environment say.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    pub threads: Option<usize>,
+}
+
+pub const DEFAULT_EMBEDDER: &str = "all-minilm-l6-v2";
+pub const DEFAULT_GENERATOR: &str = "qwen2.5-coder-0.5b-instruct";
+
+impl Config {
+    /// Combines the file with flags and the machine's number of cores.
+    pub fn resolve(file: File, overrides: &Overrides, cores: usize) -> Result<Self> {
+        let dense_weight = file.retrieval.dense_weight.unwrap_or(0.6);
+        if !(0.0..=1.0).contains(&dense_weight) {
+            bail!("`retrieval.dense_weight` is {dense_weight}; it must be in 0.0..=1.0");
+        }
+        let threshold = file.answer.threshold.unwrap_or(0.5);
+        if !(0.0..=1.0).contains(&threshold) {
+            bail!("`answer.threshold` is {threshold}; it must be in 0.0..=1.0");
+        }
+        let fusion = match file.retrieval.fusion.unwrap_or(FusionName::Weighted) {
+            FusionName::Weighted => Fusion::Weighted { dense_weight },
+            FusionName::ReciprocalRank => Fusion::ReciprocalRank { k: 60.0 },
+        };
+        let mode = match file.retrieval.mode.unwrap_or(ModeName::Fused) {
+            ModeName::Fused => Mode::Fused(fusion),
+            ModeName::Dense => Mode::Dense,
+            ModeName::Lexical => Mode::Lexical,
+        };
+        Ok(Self {
+            embedder: file.models.embedder.unwrap_or_else(|| DEFAULT_EMBEDDER.to_owned()),
+            generator: file.models.generator.unwrap_or_else(|| DEFAULT_GENERATOR.to_owned()),
+            endpoint: file.models.endpoint,
+            chunk_tokens: positive("chunks.max_tokens", file.chunks.max_tokens, 200)?,
+            mode,
+            top_k: positive("retrieval.top_k", file.retrieval.top_k, 8)?,
+            threshold,
+            max_sentences: positive("answer.max_sentences", file.answer.max_sentences, 4)?,
+            wording: file.answer.wording.unwrap_or(WordingName::Write),
+            threads: NonZeroUsize::new(positive(
+                "threads",
+                overrides.threads.or(file.threads),
+                cores,
+            )?)
+            .unwrap_or(NonZeroUsize::MIN),
+        })
+    }
+}
+
+fn positive(key: &str, value: Option<usize>, default: usize) -> Result<usize> {
+    match value {
+        Some(0) => bail!("`{key}` is 0; it must be at least 1"),
+        value => Ok(value.unwrap_or(default)),
+    }
+}
+
+/// Reads `path`, or gives the defaults if it is `None`.
+pub fn read(path: Option<&Path>) -> Result<File> {
+    let Some(path) = path else { return Ok(File::default()) };
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the configuration `{}`", path.display()))?;
+    parse(&text).with_context(|| format!("`{}` is not valid", path.display()))
+}
+
+/// Reads the text of a `plumb.toml`. An error names the path of the key.
+fn parse(text: &str) -> Result<File> {
+    let deserializer = toml::Deserializer::parse(text)?;
+    serde_path_to_error::deserialize(deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        anyhow!("`{path}`: {}", error.into_inner().message())
+    })
+}
+
+/// The `plumb.toml` that governs `folder`: there, if it exists.
+pub fn file_in(folder: &Path) -> Option<PathBuf> {
+    let path = folder.join("plumb.toml");
+    path.is_file().then_some(path)
+}
+
+/// What `plumb init` writes: every key with its default, commented out.
+pub const TEMPLATE: &str = r#"# Settings of this project. Every key is optional; the values shown are the defaults.
+
+# threads = 2                       # default: the cores of this machine
+
+[models]
+# embedder = "all-minilm-l6-v2"     # a name of `plumb model list`, or a path
+# generator = "qwen2.5-coder-0.5b-instruct"   # a name, a GGUF file, or a model of `endpoint`
+# endpoint = "http://127.0.0.1:8080/v1"       # an OpenAI-compatible server; its key in PLUMB_API_KEY
+
+[chunks]
+# max_tokens = 200                  # longest passage, in tokens of the embedder
+
+[retrieval]
+# mode = "fused"                    # fused | dense | lexical
+# fusion = "weighted"               # weighted | reciprocal-rank
+# dense_weight = 0.6                # 1 is vectors alone, 0 is BM25 alone
+# top_k = 8                         # passages whose sentences may be quoted
+
+[answer]
+# wording = "write"                 # write: the generator words the answer | quote: the quotes are it
+# threshold = 0.5                   # support below which `ask` abstains
+# max_sentences = 4                 # sentences of evidence, at most
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(text: &str) -> Result<Config> {
+        Config::resolve(parse(text)?, &Overrides::default(), 2)
+    }
+
+    #[test]
+    fn an_empty_file_gives_the_defaults() {
+        let config = resolve("").unwrap();
+        assert_eq!(config.embedder, DEFAULT_EMBEDDER);
+        assert_eq!(config.threads.get(), 2);
+    }
+
+    #[test]
+    fn the_template_says_the_defaults() {
+        let uncommented: String = TEMPLATE
+            .lines()
+            .map(|line| line.strip_prefix("# ").filter(|l| l.contains(" = ")).unwrap_or(line))
+            .filter(|line| !line.starts_with("endpoint"))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        assert_eq!(resolve(&uncommented).unwrap(), resolve("").unwrap());
+    }
+
+    #[test]
+    fn a_misspelt_key_is_named() {
+        let error = resolve("[retrieval]\ntopk = 3\n").unwrap_err().to_string();
+        assert!(error.starts_with("`retrieval.topk`: unknown field `topk`"), "{error}");
+        assert!(error.contains("`top_k`"), "{error}");
+    }
+
+    #[test]
+    fn a_weight_out_of_range_is_refused() {
+        let error = resolve("[retrieval]\ndense_weight = 2.0\n").unwrap_err().to_string();
+        assert_eq!(error, "`retrieval.dense_weight` is 2; it must be in 0.0..=1.0");
+    }
+}

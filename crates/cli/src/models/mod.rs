@@ -1,0 +1,278 @@
+//! Models: the catalogue, the cache folder, and how the one gets into the
+//! other.
+//!
+//! A model of the catalogue lies in `CACHE/NAME/` under the names of its
+//! files. An imported one has a `plumb-model.json` there, which says what it
+//! is. Nothing is used before its SHA-256 has been compared.
+
+mod catalogue;
+mod checked;
+mod error;
+mod http;
+mod import;
+mod pull;
+#[cfg(test)]
+mod pull_tests;
+mod python;
+mod verb;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result as Anyhow;
+use serde::{Deserialize, Serialize};
+
+use crate::context::Context;
+use crate::progress::Show;
+
+use checked::Checked;
+
+use catalogue::{Catalogue, Kind, Model, ModelFile};
+use import::Import;
+use pull::Pull;
+
+pub use error::Error;
+pub use verb::{ModelVerb, run};
+
+const IMPORTED: &str = "plumb-model.json";
+
+/// A model that is on this machine and was found to be sound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Located {
+    pub name: String,
+    /// What loads it: a GGUF file, or a folder.
+    pub path: PathBuf,
+    /// The file with the weights.
+    pub weights: PathBuf,
+    /// Of the weights.
+    pub sha256: String,
+}
+
+/// Finds the model of a name or a path, and checks that it is sound.
+pub fn locate(context: &Context, name_or_path: &str) -> Anyhow<Located> {
+    let models = Models::open(&context.models)?;
+    Ok(located(models.resolve(name_or_path)?))
+}
+
+/// Gets a model of the catalogue, unless it is here.
+pub fn pull(context: &Context, name: &str) -> Anyhow<Located> {
+    let models = Models::open(&context.models)?;
+    let model = models.catalogue.find(name).ok_or_else(|| models.unknown(name))?;
+    models.pull(model, &how(context))?;
+    Ok(located(models.resolve(name)?))
+}
+
+/// The names of the models that are here, unchecked.
+pub fn names_here(context: &Context) -> Anyhow<Vec<String>> {
+    let models = Models::open(&context.models)?;
+    let here = models.catalogue.models.iter().filter(|model| models.is_there(model));
+    Ok(here.map(|model| model.name.clone()).chain(models.imported_names()).collect())
+}
+
+/// Whether an error is that the user pressed Ctrl-C.
+pub fn is_interruption(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| matches!(cause.downcast_ref(), Some(Error::Interrupted)))
+}
+
+fn how(context: &Context) -> Pull<'_> {
+    Pull { endpoint: &context.hub, show: Show::new(context.quiet), stop: &context.stop }
+}
+
+fn located(installed: Installed) -> Located {
+    let Installed { name, weights, sha256, .. } = installed;
+    let is_gguf = weights.extension().is_some_and(|extension| extension == "gguf");
+    let folder = weights.parent().unwrap_or(&weights);
+    let path = if is_gguf { weights.clone() } else { folder.to_owned() };
+    Located { name, path, weights, sha256 }
+}
+
+/// The models of this machine.
+struct Models {
+    cache: PathBuf,
+    catalogue: Catalogue,
+}
+
+/// What an imported model is, as kept in its folder.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct Imported {
+    pub kind: Kind,
+    /// Where it came from.
+    pub origin: PathBuf,
+    /// Where its files are; below the cache unless it is only linked.
+    pub folder: PathBuf,
+    pub files: Vec<ModelFile>,
+}
+
+/// What is known of a model that is here and sound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Installed {
+    pub name: String,
+    pub kind: Option<Kind>,
+    /// The weights: what identifies the model.
+    pub weights: PathBuf,
+    /// Of the weights.
+    pub sha256: String,
+    /// Of the weights.
+    pub bytes: u64,
+    pub licence: Option<String>,
+}
+
+impl Models {
+    /// The models in a cache folder, which need not exist yet.
+    pub fn open(cache: &Path) -> Result<Self, Error> {
+        Ok(Self { cache: cache.to_owned(), catalogue: Catalogue::built_in()? })
+    }
+
+    #[cfg(test)]
+    fn with(cache: &Path, catalogue: Catalogue) -> Self {
+        Self { cache: cache.to_owned(), catalogue }
+    }
+
+    /// Where the files of a model of the catalogue lie.
+    pub fn folder(&self, name: &str) -> PathBuf {
+        self.cache.join(name)
+    }
+
+    /// What was imported under a name.
+    pub fn imported(&self, name: &str) -> Result<Option<Imported>, Error> {
+        if !is_name(name) {
+            return Ok(None);
+        }
+        let path = self.folder(name).join(IMPORTED);
+        let Ok(bytes) = fs::read(&path) else { return Ok(None) };
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|e| Error::Damaged { path, what: e.to_string() })
+    }
+
+    /// The names of the imported models, sorted.
+    pub fn imported_names(&self) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(&self.cache) else { return Vec::new() };
+        let mut names: Vec<String> = entries
+            .flatten()
+            .filter(|entry| entry.path().join(IMPORTED).is_file())
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Whether all files of a model are there with their sizes; hashes are not
+    /// looked at.
+    pub fn is_there(&self, model: &Model) -> bool {
+        let folder = self.folder(&model.name);
+        model.files.iter().all(|file| has_size(&folder.join(&file.name), file.bytes))
+    }
+
+    /// Whether all files of a model are there, with their sizes and hashes.
+    pub(super) fn is_whole(&self, model: &Model) -> Result<bool, Error> {
+        if !self.is_there(model) {
+            return Ok(false);
+        }
+        let folder = self.folder(&model.name);
+        let mut checked = Checked::open(&self.cache);
+        for file in &model.files {
+            if checked.sha256(&folder.join(&file.name))? != file.sha256 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// What the user means: a model of the catalogue, an imported one, or a
+    /// path to a GGUF file or a folder.
+    pub fn resolve(&self, name_or_path: &str) -> Result<Installed, Error> {
+        let name = name_or_path;
+        if let Some(model) = self.catalogue.find(name) {
+            if !self.is_there(model) {
+                return Err(Error::NotInstalled { name: name.to_owned() });
+            }
+            let mut installed = self.check(name, &self.folder(name), &model.files)?;
+            installed.kind = Some(model.kind);
+            installed.licence = Some(model.licence.clone());
+            return Ok(installed);
+        }
+        if let Some(imported) = self.imported(name)? {
+            let mut installed = self.check(name, &imported.folder, &imported.files)?;
+            installed.kind = Some(imported.kind);
+            return Ok(installed);
+        }
+        let path = Path::new(name);
+        if !path.exists() {
+            return Err(self.unknown(name));
+        }
+        let weights = import::weights_at(path)?;
+        let weights = fs::canonicalize(&weights).map_err(Error::io(&weights))?;
+        let sha256 = Checked::open(&self.cache).sha256(&weights)?;
+        let bytes = fs::metadata(&weights).map_err(Error::io(&weights))?.len();
+        let name = name.to_owned();
+        Ok(Installed { name, kind: None, weights, sha256, bytes, licence: None })
+    }
+
+    fn check(&self, name: &str, folder: &Path, files: &[ModelFile]) -> Result<Installed, Error> {
+        let mut checked = Checked::open(&self.cache);
+        for file in files {
+            let path = folder.join(&file.name);
+            if !has_size(&path, file.bytes) {
+                let what = format!("it does not have {} bytes any more", file.bytes);
+                return Err(Error::Damaged { path, what });
+            }
+            let found = checked.sha256(&path)?;
+            if found != file.sha256 {
+                let what = format!("its SHA-256 is {found}, not {}", file.sha256);
+                return Err(Error::Damaged { path, what });
+            }
+        }
+        let weights = catalogue::weights(files).ok_or_else(|| Error::NotAModel {
+            path: folder.to_owned(),
+            what: "it has no weights".to_owned(),
+        })?;
+        Ok(Installed {
+            name: name.to_owned(),
+            kind: None,
+            weights: folder.join(&weights.name),
+            sha256: weights.sha256.clone(),
+            bytes: weights.bytes,
+            licence: None,
+        })
+    }
+
+    /// Removes a model from the cache. Files that were only linked stay.
+    pub fn remove(&self, name: &str) -> Result<(), Error> {
+        let is_known = self.catalogue.find(name).is_some() || self.imported(name)?.is_some();
+        if !is_known {
+            return Err(self.unknown(name));
+        }
+        let folder = self.folder(name);
+        if !folder.exists() {
+            return Err(Error::NotInstalled { name: name.to_owned() });
+        }
+        let _lock = self.lock(name)?;
+        fs::remove_dir_all(&folder).map_err(Error::io(&folder))?;
+        Checked::open(&self.cache).forget(&folder);
+        Ok(())
+    }
+
+    /// The error for a name that stands for nothing.
+    pub fn unknown(&self, name: &str) -> Error {
+        let mut known: BTreeSet<String> =
+            self.catalogue.models.iter().map(|model| model.name.clone()).collect();
+        known.extend(self.imported_names());
+        Error::Unknown { name: name.to_owned(), known: known.into_iter().collect() }
+    }
+}
+
+fn has_size(path: &Path, bytes: u64) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == bytes)
+}
+
+/// Whether a name can be that of a folder of the cache.
+fn is_name(name: &str) -> bool {
+    let is_fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    !name.is_empty()
+        && !name.starts_with('.')
+        && name != "partial"
+        && name.len() < 128
+        && name.chars().all(is_fine)
+}

@@ -1,0 +1,171 @@
+//! Everything loaded that questions need, so that a conversation loads it once.
+
+use anyhow::{Context as _, Result, bail};
+use plumb_answer::{
+    Answer, LocalWriter, ModelId, OnEvent, Recorder, Replayer, Settings, Sources, Turn, Writer,
+};
+use plumb_infer::LanguageModel;
+use plumb_retrieve::{Filter, Fusion, Mode};
+use plumb_store::Snapshot;
+use plumb_text::Analyzer;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Config, WordingName};
+use crate::context::Context;
+use crate::endpoint::Endpoint;
+use crate::models::locate;
+use crate::project::{LoadedEmbedder, Project, analyzer};
+
+/// The settings of an answer as they are stored with it, for its replay.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoredSettings {
+    pub top_k: usize,
+    /// `fused`, `reciprocal-rank`, `dense` or `lexical`.
+    pub mode: String,
+    pub dense_weight: f32,
+    pub max_sentences: usize,
+    pub threshold: f32,
+    pub writes: bool,
+    pub filter: Option<String>,
+    pub generator: String,
+    pub endpoint: Option<String>,
+}
+
+impl StoredSettings {
+    pub fn new(config: &Config, filter: Option<String>) -> Self {
+        let (mode, dense_weight) = match config.mode {
+            Mode::Dense => ("dense", 1.0),
+            Mode::Lexical => ("lexical", 0.0),
+            Mode::Fused(Fusion::Weighted { dense_weight }) => ("fused", dense_weight),
+            Mode::Fused(Fusion::ReciprocalRank { .. }) => ("reciprocal-rank", 0.5),
+        };
+        Self {
+            top_k: config.top_k,
+            mode: mode.to_owned(),
+            dense_weight,
+            max_sentences: config.max_sentences,
+            threshold: config.threshold,
+            writes: config.wording == WordingName::Write,
+            filter,
+            generator: config.generator.clone(),
+            endpoint: config.endpoint.clone(),
+        }
+    }
+
+    fn resolve(&self) -> Result<Settings> {
+        let mode = match self.mode.as_str() {
+            "dense" => Mode::Dense,
+            "lexical" => Mode::Lexical,
+            "reciprocal-rank" => Mode::Fused(Fusion::ReciprocalRank { k: 60.0 }),
+            "fused" => Mode::Fused(Fusion::Weighted { dense_weight: self.dense_weight }),
+            other => {
+                bail!("the stored answer has the retrieval mode `{other}`, which is not known")
+            }
+        };
+        Ok(Settings {
+            top_k: self.top_k,
+            mode,
+            max_sentences: self.max_sentences,
+            threshold: self.threshold,
+            filter: self.filter.as_deref().map(Filter::parse).transpose()?,
+        })
+    }
+}
+
+/// A snapshot with the models that answer from it.
+pub struct Session {
+    snapshot: Snapshot,
+    embedder: LoadedEmbedder,
+    analyzer: Analyzer,
+    writer: Option<Box<dyn Writer>>,
+    resolved: Settings,
+    pub settings: StoredSettings,
+    /// What the writer wrote for the last question, in order.
+    pub written: Vec<String>,
+}
+
+impl Session {
+    /// Loads what `settings` name.
+    pub fn open(
+        project: &Project,
+        context: &Context,
+        snapshot: Snapshot,
+        settings: StoredSettings,
+    ) -> Result<Self> {
+        let writer = writer(project, context, &settings)?;
+        Self::with_writer(project, context, snapshot, settings, writer)
+    }
+
+    /// As [`Session::open`], but with the texts that an earlier run's writer
+    /// wrote in place of the writer, for one that need not repeat itself.
+    pub fn with_recorded(
+        project: &Project,
+        context: &Context,
+        snapshot: Snapshot,
+        settings: StoredSettings,
+        recorded: (ModelId, Vec<String>),
+    ) -> Result<Self> {
+        let writer: Box<dyn Writer> = Box::new(Replayer::new(recorded.0, recorded.1));
+        Self::with_writer(project, context, snapshot, settings, Some(writer))
+    }
+
+    fn with_writer(
+        project: &Project,
+        context: &Context,
+        snapshot: Snapshot,
+        settings: StoredSettings,
+        writer: Option<Box<dyn Writer>>,
+    ) -> Result<Self> {
+        let embedder = project.embedder(context, &snapshot)?;
+        let resolved = settings.resolve()?;
+        let analyzer = analyzer();
+        Ok(Self { snapshot, embedder, analyzer, writer, resolved, settings, written: Vec::new() })
+    }
+
+    pub fn ask(
+        &mut self,
+        question: &str,
+        history: &[Turn],
+        on_event: &mut OnEvent<'_>,
+    ) -> Result<Answer> {
+        let sources = Sources {
+            snapshot: &self.snapshot,
+            embedder: &self.embedder.embedder,
+            embedder_id: self.embedder.id.clone(),
+            analyzer: &self.analyzer,
+            settings: &self.resolved,
+        };
+        let Some(writer) = &mut self.writer else {
+            self.written.clear();
+            return Ok(plumb_answer::ask(&sources, question, history, None, on_event)?);
+        };
+        let mut recorder = Recorder::new(writer.as_mut());
+        let answer = plumb_answer::ask(&sources, question, history, Some(&mut recorder), on_event)?;
+        self.written = recorder.into_written();
+        Ok(answer)
+    }
+
+    /// False if the writer need not write the same again.
+    pub fn is_deterministic(&self) -> bool {
+        self.writer.as_ref().is_none_or(|writer| writer.is_deterministic())
+    }
+}
+
+fn writer(
+    project: &Project,
+    context: &Context,
+    settings: &StoredSettings,
+) -> Result<Option<Box<dyn Writer>>> {
+    if !settings.writes {
+        return Ok(None);
+    }
+    if let Some(url) = &settings.endpoint {
+        let endpoint = Endpoint::new(url, &settings.generator, context.api_key.clone());
+        return Ok(Some(Box::new(endpoint)));
+    }
+    let located = locate(context, &settings.generator)?;
+    let model = LanguageModel::load(&located.path, project.config.threads)
+        .with_context(|| format!("cannot load the generator `{}`", located.name))?;
+    let id = ModelId { name: located.name, sha256: Some(located.sha256) };
+    Ok(Some(Box::new(LocalWriter::new(model, id))))
+}

@@ -1,0 +1,107 @@
+//! What the program prints, whole.
+
+use std::fs;
+
+use insta::assert_snapshot;
+
+use crate::run::Place;
+
+#[test]
+fn help() {
+    assert_snapshot!(Place::new().seen(&["--help"]));
+}
+
+#[test]
+fn help_of_model_pull() {
+    assert_snapshot!(Place::new().seen(&["model", "pull", "--help"]));
+}
+
+#[test]
+fn an_unknown_verb() {
+    assert_snapshot!(Place::new().seen(&["adn"]));
+}
+
+#[test]
+fn model_list() {
+    assert_snapshot!(Place::new().seen(&["model", "list"]));
+}
+
+#[test]
+fn model_show() {
+    assert_snapshot!(Place::new().seen(&["model", "show", "smollm2-135m-instruct"]));
+}
+
+#[test]
+fn model_show_json() {
+    assert_snapshot!(Place::new().seen(&["model", "show", "smollm2-135m-instruct", "--json"]));
+}
+
+#[test]
+fn model_show_of_an_unknown_name() {
+    assert_snapshot!(Place::new().seen(&["model", "show", "gpt-5"]));
+}
+
+#[test]
+fn model_rm_of_what_is_not_there() {
+    assert_snapshot!(Place::new().seen(&["model", "rm", "gemma-3-270m"]));
+}
+
+#[test]
+fn model_import_of_what_is_no_model() {
+    let place = Place::new();
+    fs::write(place.path().join("notes.gguf"), "not a model").unwrap();
+    assert_snapshot!(place.seen(&["model", "import", "notes.gguf"]));
+}
+
+#[test]
+fn model_pull_without_any_source() {
+    assert_snapshot!(Place::new().seen(&["model", "pull", "smollm2-135m-instruct"]));
+}
+
+#[test]
+fn init_twice() {
+    let place = Place::new();
+    assert_snapshot!(format!("{}\n{}", place.seen(&["init"]), place.seen(&["init"])));
+    assert_snapshot!(fs::read_to_string(place.path().join("plumb.toml")).unwrap());
+}
+
+#[track_caller]
+fn config_error(text: &str) -> String {
+    let place = Place::new();
+    fs::write(place.path().join("plumb.toml"), text).unwrap();
+    place.seen(&["doctor"])
+}
+
+#[test]
+fn a_misspelt_key() {
+    assert_snapshot!(config_error("[retrieval]\ntopk = 3\n"));
+}
+
+#[test]
+fn a_value_of_the_wrong_type() {
+    assert_snapshot!(config_error("[chunks]\nmax_tokens = \"many\"\n"));
+}
+
+#[test]
+fn a_value_out_of_range() {
+    assert_snapshot!(config_error("[retrieval]\ndense_weight = 2.0\n"));
+}
+
+#[test]
+fn a_file_that_is_no_toml() {
+    assert_snapshot!(config_error("[retrieval\n"));
+}
+
+#[test]
+fn a_settings_file_that_is_not_there() {
+    assert_snapshot!(Place::new().seen(&["--config", "none.toml", "status"]));
+}
+
+#[test]
+fn completions_name_every_verb() {
+    let output = Place::new().output(&["completions", "bash"]);
+    let script = String::from_utf8(output.stdout).unwrap();
+    for verb in ["init", "model", "doctor", "search", "snapshots"] {
+        assert!(script.contains(&format!("plumb__subcmd__{verb}")), "{verb}");
+    }
+}

@@ -1,0 +1,59 @@
+//! Runs the binary in a folder of its own.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// A folder with a cache, and nothing of the user's environment.
+pub struct Place {
+    pub folder: tempfile::TempDir,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The program with arguments, ready to run.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_plumb"));
+        command
+            .args(arguments)
+            .current_dir(self.path())
+            .env_clear()
+            .env("HOME", self.path())
+            // No pip of this machine.
+            .env("PATH", self.path())
+            .env("PLUMB_CACHE", self.path().join("cache"))
+            // Nothing listens there: no test leaves this machine.
+            .env("HF_ENDPOINT", "http://127.0.0.1:1");
+        command
+    }
+
+    pub fn output(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Everything that a user sees of a run, with this folder as `[DIR]`.
+    pub fn seen(&self, arguments: &[&str]) -> String {
+        self.show(&self.output(arguments))
+    }
+
+    pub fn show(&self, output: &Output) -> String {
+        let text = |bytes: &[u8]| {
+            let text = String::from_utf8(bytes.to_vec()).unwrap();
+            let real = self.path().canonicalize().unwrap();
+            text.replace(real.to_str().unwrap(), "[DIR]")
+                .replace(self.path().to_str().unwrap(), "[DIR]")
+        };
+        format!(
+            "exit: {}\n----- stdout -----\n{}----- stderr -----\n{}",
+            output.status.code().unwrap_or(-1),
+            text(&output.stdout),
+            text(&output.stderr)
+        )
+    }
+}
