@@ -26,6 +26,7 @@ pub(crate) fn parse(bytes: &[u8], limits: &Limits) -> Result<Draft, Error> {
         };
         body.part = part;
         xml::read(&xml, |item| body.read(&item))?;
+        body.flush(BlockKind::Paragraph);
     }
     let mut draft = body.draft;
     if let Ok(core) = zip.member("docProps/core.xml", limits) {

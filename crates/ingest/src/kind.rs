@@ -125,6 +125,13 @@ fn skipped_extension(extension: &str) -> Option<&'static str> {
 }
 
 fn by_extension(name: &str, extension: &str) -> Option<Kind> {
+    // Published sources of pages: `library/os.rst.txt`.
+    if extension == "txt"
+        && let Some((stem, _)) = name.rsplit_once('.')
+        && let inner @ ("rst" | "md") = &*extension_of(stem)
+    {
+        return by_extension(stem, inner);
+    }
     Some(match extension {
         "md" | "markdown" | "mdx" | "mkd" | "qmd" | "rmd" => Kind::Markdown,
         "txt" | "text" | "log" | "adoc" | "asciidoc" | "org" | "tex" | "srt" | "vtt" => Kind::Text,
@@ -175,6 +182,7 @@ mod tests {
     fn the_name_decides_between_texts() {
         check("a/README.md", b"# Hi", Format::Document(Kind::Markdown));
         check("https://example.org/a.html?x=1.md#y", b"<p>", Format::Document(Kind::Html));
+        check("library/os.rst.txt", b"x", Format::Document(Kind::ReStructuredText));
         check("main.RS", b"fn main() {}", Format::Document(Kind::Code));
         check("LICENSE", b"Permission", Format::Document(Kind::Text));
         check("index", b"\n<!DOCTYPE html><p>", Format::Document(Kind::Html));

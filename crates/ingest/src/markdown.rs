@@ -2,11 +2,17 @@
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
-use crate::document::{BlockKind, Outline, blocks_at};
+use crate::document::{BlockKind, Outline, blocks_at, lines};
+use crate::plain;
 
 /// The outline of a Markdown text. Blocks keep their markup, so that each is
 /// a range of the file.
 pub(crate) fn parse(text: &str) -> Outline {
+    if lines(text).any(|(_, line)| is_too_deep(line)) {
+        let mut outline = plain::text(text);
+        outline.warnings.push("quotes or lists too deep for Markdown; read as text".to_owned());
+        return outline;
+    }
     let skip = text.len() - text.trim_start_matches('\u{feff}').len();
     let body = &text[skip..];
     let mut reader = Reader::new(body);
@@ -17,6 +23,15 @@ pub(crate) fn parse(text: &str) -> Outline {
     let cuts = reader.cuts.into_iter().map(|(at, kind)| (at + skip, kind)).collect();
     outline.blocks = blocks_at(text, cuts);
     outline
+}
+
+/// Quotes in quotes cost time by the square of their depth; nobody writes more
+/// than a few.
+fn is_too_deep(line: &str) -> bool {
+    let is_marker = |c: &char| matches!(c, '>' | '-' | '+' | '*' | ' ' | '\t');
+    let markers: String = line.chars().take_while(is_marker).collect();
+    let is_rule = markers.trim_end().chars().all(|c| c == '-' || c == '*' || c == '+');
+    !is_rule && markers.chars().filter(|c| !c.is_whitespace()).count() > 200
 }
 
 fn options() -> Options {
@@ -200,6 +215,14 @@ mod tests {
         let outline = parse(text);
         assert_eq!(outline.metadata["title"], "On Fish");
         assert_eq!(outline.metadata["date"], "2024-05-01");
+    }
+
+    #[test]
+    fn absurd_depth_is_read_as_text() {
+        let text = "> ".repeat(100_000) + "x";
+        check(&text, &[("paragraph", &text)]);
+        assert_eq!(parse(&text).warnings.len(), 1);
+        assert_eq!(parse(&"-".repeat(1000)).warnings.len(), 0);
     }
 
     #[test]

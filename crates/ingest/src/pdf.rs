@@ -1,32 +1,52 @@
 //! PDF: the text of each page.
 
-use pdf_extract::{Dictionary, Document, Object, OutputError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use pdf_extract::{Dictionary, Document, Object, PlainTextOutput, output_doc_page};
 
 use crate::document::{BlockKind, Draft, lines};
 use crate::error::Error;
 
 /// The text of a PDF. Blocks carry their page, from 1.
+///
+/// Pages are read one by one, so that a page that the reader cannot take costs
+/// no other page.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Draft, Error> {
     let damaged = Error::Damaged { kind: "pdf" };
-    let Ok(document) = Document::load_mem(bytes) else { return Err(damaged) };
-    if document.is_encrypted() {
+    let Ok(mut document) = Document::load_mem(bytes) else { return Err(damaged) };
+    // Many are encrypted only against changes: their password is empty.
+    if document.is_encrypted() && document.decrypt("").is_err() {
         return Err(Error::Encrypted);
     }
-    let pages =
-        pdf_extract::extract_text_from_mem_by_pages(bytes).map_err(|error| match error {
-            OutputError::PdfError(_) | OutputError::FormatError(_) | OutputError::IoError(_) => {
-                damaged
-            }
-        })?;
     let mut draft = Draft::default();
-    for (number, page) in (1..).zip(&pages) {
-        add_page(page, number, &mut draft);
+    let (mut pages, mut lost) = (0, Vec::new());
+    for &number in document.get_pages().keys() {
+        pages += 1;
+        match page_text(&document, number) {
+            Some(text) => add_page(&text, number, &mut draft),
+            None => lost.push(number.to_string()),
+        }
     }
-    if draft.outline.blocks.is_empty() {
-        return Err(Error::NoPdfText { pages: pages.len() });
+    match (draft.outline.blocks.is_empty(), lost.is_empty()) {
+        (true, false) => return Err(damaged),
+        (true, true) => return Err(Error::NoPdfText { pages }),
+        (false, false) => {
+            let warning = format!("text could not be read on page {}", lost.join(", "));
+            draft.outline.warnings.push(warning);
+        }
+        (false, true) => {}
     }
     information(&document, &mut draft);
     Ok(draft)
+}
+
+fn page_text(document: &Document, number: u32) -> Option<String> {
+    let read = catch_unwind(AssertUnwindSafe(|| {
+        let mut text = String::new();
+        let mut output = PlainTextOutput::new(&mut text);
+        output_doc_page(document, &mut output, number).ok().map(|()| text)
+    }));
+    read.ok().flatten()
 }
 
 /// Paragraphs between blank lines.

@@ -195,3 +195,31 @@ fn a_pdf_without_text_or_sense_has_a_reason() {
     assert_eq!(reason(&pdf_of(&[""])), "no text on its 1 pages; they are probably scanned");
     assert_eq!(reason(b"%PDF-1.5\nnonsense"), "damaged, or not pdf as this program knows it");
 }
+
+#[test]
+fn a_pdf_page_that_cannot_be_read_costs_no_other_page() {
+    let bytes = String::from_utf8(pdf_of(&["First.", "Second.", "Third."])).unwrap();
+    // Of the same length, so that all offsets stay true.
+    let broken = bytes.replacen("(Second.) Tj", "/None 1 Tf  ", 1);
+    let document = one("a.pdf", broken.as_bytes());
+    let pages: Vec<Option<u32>> = document.blocks.iter().map(|block| block.page).collect();
+    assert_eq!(pages, [Some(1), Some(3)]);
+    assert_eq!(document.warnings, ["text could not be read on page 2"]);
+}
+
+#[test]
+fn ods_gives_rows_with_their_cells_named() {
+    let content =
+        b"<office:document-content xmlns:office=\"o\" xmlns:table=\"t\" xmlns:text=\"x\">\
+        <office:body><office:spreadsheet><table:table table:name=\"Stock\"><table:table-row>\
+        <table:table-cell office:value-type=\"string\"><text:p>fish</text:p></table:table-cell>\
+        <table:table-cell office:value-type=\"float\" office:value=\"12\"><text:p>12</text:p>\
+        </table:table-cell></table:table-row></table:table></office:spreadsheet></office:body>\
+        </office:document-content>";
+    let bytes = zip_of(&[
+        ("mimetype", b"application/vnd.oasis.opendocument.spreadsheet"),
+        ("content.xml", content),
+        ("META-INF/manifest.xml", b"<manifest:manifest></manifest:manifest>"),
+    ]);
+    assert_eq!(parts(&one("a.ods", &bytes)), [("Stock!A1:B1", "fish | 12")]);
+}
