@@ -11,7 +11,7 @@ use plumb_text::{Analyzer, sentences};
 use sha2::{Digest, Sha256};
 
 use crate::answer::{Answer, Claim, Dropped, ModelId, Status, Support, joined_text};
-use crate::claims::{Quote, check, numbered, quoted, readable};
+use crate::claims::{Quote, check, meant, numbered, quoted, readable};
 use crate::error::Error;
 use crate::evidence::SourcePassage;
 use crate::prompt::{answer_messages, rewrite_messages};
@@ -407,7 +407,8 @@ fn written(
 }
 
 impl Outcome {
-    /// Checks one written sentence and keeps it or says why not.
+    /// Checks one written sentence. One that fails is dropped, and the quote
+    /// that it was made from takes its place.
     fn take(
         &mut self,
         sentence: &str,
@@ -415,22 +416,29 @@ impl Outcome {
         analyzer: &Analyzer,
         on_event: &mut OnEvent<'_>,
     ) -> ControlFlow<()> {
-        if self.claims.iter().any(|claim| claim.text == sentence) {
+        match check(sentence, self.claims.last(), quotes, analyzer) {
+            Ok(claim) => self.push(claim, on_event),
+            Err(dropped) => {
+                let flow = on_event(Event::Dropped(&dropped));
+                self.dropped.push(dropped);
+                let meant = meant(sentence, quotes, analyzer);
+                let claim = meant.and_then(|quote| quoted(std::slice::from_ref(quote)).pop());
+                match (flow, claim) {
+                    (ControlFlow::Continue(()), Some(claim)) => self.push(claim, on_event),
+                    _ => flow,
+                }
+            }
+        }
+    }
+
+    /// Adds `claim` unless the answer says the same already.
+    fn push(&mut self, claim: Claim, on_event: &mut OnEvent<'_>) -> ControlFlow<()> {
+        if self.claims.iter().any(|known| known.text == claim.text) {
             return ControlFlow::Continue(());
         }
-        match check(sentence, quotes, analyzer) {
-            Ok(claim) => {
-                self.claims.push(claim);
-                self.claims = numbered(std::mem::take(&mut self.claims));
-                self.claims.last().map_or(ControlFlow::Continue(()), |c| on_event(Event::Claim(c)))
-            }
-            Err(dropped) => {
-                self.dropped.push(dropped);
-                self.dropped
-                    .last()
-                    .map_or(ControlFlow::Continue(()), |d| on_event(Event::Dropped(d)))
-            }
-        }
+        self.claims.push(claim);
+        self.claims = numbered(std::mem::take(&mut self.claims));
+        self.claims.last().map_or(ControlFlow::Continue(()), |claim| on_event(Event::Claim(claim)))
     }
 
     fn into_answer(self, heading: Heading<'_>) -> Answer {

@@ -97,12 +97,15 @@ pub(crate) fn quoted(quotes: &[Quote]) -> Vec<Claim> {
     numbered(claims)
 }
 
-/// Holds one written `sentence` against every quote.
+/// Holds one written `sentence` against every quote. `before` is the claim that
+/// it follows, which is what a pronoun at its beginning may refer to.
 pub(crate) fn check(
     sentence: &str,
+    before: Option<&Claim>,
     quotes: &[Quote],
     analyzer: &Analyzer,
 ) -> Result<Claim, Dropped> {
+    let dropped = |reason: String| Dropped { text: sentence.to_owned(), reason };
     let mut best: Option<(f32, &Quote)> = None;
     let mut reason = Unsupported::Empty;
     for quote in quotes {
@@ -115,16 +118,35 @@ pub(crate) fn check(
             Err(why) => reason = why,
         }
     }
-    let Some((score, quote)) = best else {
-        return Err(Dropped { text: sentence.to_owned(), reason: reason.to_string() });
-    };
-    let wording = if sentence == quote.text { Wording::Quoted } else { Wording::Written };
-    if wording == Wording::Written && is_dangling(sentence) {
-        let reason = "it refers to a sentence that is not part of the answer".to_owned();
-        return Err(Dropped { text: sentence.to_owned(), reason });
+    let Some((score, quote)) = best else { return Err(dropped(reason.to_string())) };
+    if is_dangling(sentence) && !before.is_some_and(|claim| same_section(claim, quote)) {
+        return Err(dropped("it refers to a sentence that is not part of the answer".to_owned()));
     }
+    let wording = if sentence == quote.text { Wording::Quoted } else { Wording::Written };
     let citation = Citation { score, ..quote.citation.clone() };
     Ok(Claim { text: sentence.to_owned(), wording, citations: vec![citation] })
+}
+
+fn same_section(claim: &Claim, quote: &Quote) -> bool {
+    claim.citations.iter().any(|citation| {
+        citation.uri == quote.citation.uri && citation.heading_path == quote.citation.heading_path
+    })
+}
+
+/// The quote that a dropped `sentence` tried to say: the one with most of its
+/// words, if that is at least half of them.
+pub(crate) fn meant<'q>(
+    sentence: &str,
+    quotes: &'q [Quote],
+    analyzer: &Analyzer,
+) -> Option<&'q Quote> {
+    let said = analyzer.terms(sentence);
+    let shared = |quote: &Quote| {
+        let known = analyzer.terms(&quote.text);
+        said.iter().filter(|term| known.contains(term)).count()
+    };
+    let best = quotes.iter().max_by_key(|quote| shared(quote))?;
+    (2 * shared(best) >= said.len() && !said.is_empty()).then_some(best)
 }
 
 /// Numbers the citations from 1 in order of first use; the same place has the
@@ -177,7 +199,8 @@ mod tests {
     #[test]
     fn a_written_sentence_cites_the_quote_that_supports_it_best() {
         let quotes = [quote("Cats sleep all day."), quote("Dropout sets random units to zero.")];
-        let claim = check("Dropout sets units to zero.", &quotes, &Analyzer::english()).unwrap();
+        let claim =
+            check("Dropout sets units to zero.", None, &quotes, &Analyzer::english()).unwrap();
         assert_eq!(claim.citations[0].quote, "Dropout sets random units to zero.");
         assert_eq!(claim.wording, Wording::Written);
     }
@@ -185,8 +208,27 @@ mod tests {
     #[test]
     fn an_unsupported_sentence_is_dropped_with_its_reason() {
         let quotes = [quote("Dropout sets 50 units to zero.")];
-        let dropped = check("Dropout sets 70 units to zero.", &quotes, &Analyzer::english());
+        let dropped = check("Dropout sets 70 units to zero.", None, &quotes, &Analyzer::english());
         assert_eq!(dropped.unwrap_err().reason, "the number `70` is not in the source");
+    }
+
+    #[test]
+    fn a_pronoun_needs_a_claim_of_the_same_section_before_it() {
+        let quotes = [quote("Dropout sets random units to zero.")];
+        let analyzer = Analyzer::english();
+        let sentence = "This sets random units to zero.";
+        assert!(check(sentence, None, &quotes, &analyzer).is_err());
+        let before = quoted(&quotes).remove(0);
+        assert!(check(sentence, Some(&before), &quotes, &analyzer).is_ok());
+    }
+
+    #[test]
+    fn the_quote_that_a_dropped_sentence_meant_is_found() {
+        let quotes = [quote("Cats sleep all day."), quote("Dropout sets 50 units to zero.")];
+        let analyzer = Analyzer::english();
+        let found = meant("Dropout sets 70 units to zero.", &quotes, &analyzer).unwrap();
+        assert_eq!(found.text, "Dropout sets 50 units to zero.");
+        assert!(meant("Paris is in France.", &quotes, &analyzer).is_none());
     }
 
     #[test]

@@ -4,21 +4,21 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 /// A folder with a cache, and nothing of the user's environment.
-pub struct Place {
-    pub folder: tempfile::TempDir,
+pub(crate) struct Place {
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Place {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// The program with arguments, ready to run.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_plumb"));
         command
             .args(arguments)
@@ -33,16 +33,16 @@ impl Place {
         command
     }
 
-    pub fn output(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn output(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
 
     /// Everything that a user sees of a run, with this folder as `[DIR]`.
-    pub fn seen(&self, arguments: &[&str]) -> String {
+    pub(crate) fn seen(&self, arguments: &[&str]) -> String {
         self.show(&self.output(arguments))
     }
 
-    pub fn show(&self, output: &Output) -> String {
+    pub(crate) fn show(&self, output: &Output) -> String {
         let text = |bytes: &[u8]| {
             let text = String::from_utf8(bytes.to_vec()).unwrap();
             let real = self.path().canonicalize().unwrap();
