@@ -83,6 +83,7 @@ impl Context {
     }
 
     /// Prints one JSON object on a line.
+    #[expect(clippy::unused_self, reason = "where results go is the context's to know")]
     pub fn print_json(&self, value: &impl Serialize) -> Result<()> {
         let mut out = io::stdout().lock();
         serde_json::to_writer(&mut out, value)?;
@@ -91,6 +92,7 @@ impl Context {
     }
 
     /// Prints a line of result.
+    #[expect(clippy::unused_self, reason = "where results go is the context's to know")]
     pub fn say(&self, line: impl AsRef<str>) -> Result<()> {
         writeln!(io::stdout().lock(), "{}", line.as_ref())?;
         Ok(())

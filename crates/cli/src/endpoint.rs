@@ -44,7 +44,7 @@ impl Endpoint {
     pub fn new(url: &str, model: &str, api_key: Option<String>) -> Self {
         let agent = ureq::Agent::config_builder()
             .timeout_connect(Some(Duration::from_secs(10)))
-            .timeout_recv_response(Some(Duration::from_secs(300)))
+            .timeout_recv_response(Some(Duration::from_mins(5)))
             .http_status_as_error(false)
             .build()
             .new_agent();

@@ -21,7 +21,7 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body, ResponseExt};
 use url::Url;
 
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Which hosts may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,8 +176,7 @@ fn name_of(url: &Url, content_type: &str) -> String {
     match (own.as_deref(), extension) {
         (Some(own), extension) if own == extension => stem.to_owned(),
         // Servers call much `text/plain` that has a better name.
-        (Some(_), "txt") => stem.to_owned(),
-        (Some("htm" | "xhtml"), "html") => stem.to_owned(),
+        (Some(_), "txt") | (Some("htm" | "xhtml"), "html") => stem.to_owned(),
         _ => format!("{stem}.{extension}"),
     }
 }

@@ -4,7 +4,7 @@
 //! crash or a full disk loses seconds of work and never what was reported as
 //! done. A document becomes visible with all its passages or not at all.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -74,7 +74,7 @@ pub struct Indexer<'a> {
     progress: ProgressBar,
     batch: Batch,
     batch_since: Instant,
-    pending: HashMap<DocId, ()>,
+    pending: HashSet<DocId>,
     started: Instant,
     pub report: Report,
 }
@@ -96,7 +96,7 @@ impl<'a> Indexer<'a> {
             progress,
             batch,
             batch_since: now,
-            pending: HashMap::new(),
+            pending: HashSet::new(),
             started: now,
             report: Report::default(),
         }
@@ -134,7 +134,7 @@ impl<'a> Indexer<'a> {
         let snapshot = self.store.snapshot();
         let id = DocId::of(document.kind.name(), &document.sha256);
         let bound = snapshot.binding(&uri).is_some_and(|binding| binding.document == id);
-        let stored = snapshot.document(&id).is_some() || self.pending.contains_key(&id);
+        let stored = snapshot.document(&id).is_some() || self.pending.contains(&id);
         match (bound, stored) {
             (true, _) => self.report.unchanged += 1,
             (false, true) => self.report.duplicates += 1,
@@ -143,7 +143,7 @@ impl<'a> Indexer<'a> {
                 self.report.added += 1;
                 self.report.passages += record.passages.len();
                 self.batch.put(record);
-                self.pending.insert(id, ());
+                self.pending.insert(id);
             }
         }
         self.batch.bind(Binding {

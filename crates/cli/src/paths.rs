@@ -54,16 +54,8 @@ pub fn path_of_url(url: &str) -> Option<PathBuf> {
             .filter(|_| encoded[at] == b'%')
             .and_then(|hex| std::str::from_utf8(hex).ok())
             .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match escape {
-            Some(byte) => {
-                bytes.push(byte);
-                at += 3;
-            }
-            None => {
-                bytes.push(encoded[at]);
-                at += 1;
-            }
-        }
+        bytes.push(escape.unwrap_or(encoded[at]));
+        at += if escape.is_some() { 3 } else { 1 };
     }
     String::from_utf8(bytes).ok().map(PathBuf::from)
 }

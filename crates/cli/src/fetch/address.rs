@@ -15,24 +15,26 @@ pub fn is_public(address: IpAddr) -> bool {
 /// Everything but the blocks of the IANA special-purpose registry (RFC 6890).
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
-    let is_special = match (a, b, c) {
-        // This network; private; loopback; and multicast, reserved, broadcast.
-        (0 | 10 | 127 | 224.., _, _) => true,
-        // Carrier-grade NAT.
-        (100, 64..=127, _) => true,
-        // Link-local, with the metadata services of clouds.
-        (169, 254, _) => true,
-        (172, 16..=31, _) | (192, 168, _) => true,
-        // Protocol assignments, documentation, the former 6to4 anycast.
-        (192, 0, 0 | 2) | (192, 88, 99) => true,
-        // Benchmarks and documentation.
-        (198, 18..=19, _) | (198, 51, 100) | (203, 0, 113) => true,
-        _ => false,
-    };
-    !is_special
+    // In order: this network, private, loopback, and multicast, reserved and
+    // broadcast; carrier-grade NAT; link-local, with the metadata services of
+    // clouds; private; protocol assignments, documentation and the former 6to4
+    // anycast; benchmarks and documentation.
+    !matches!(
+        (a, b, c),
+        (0 | 10 | 127 | 224.., _, _)
+            | (100, 64..=127, _)
+            | (169, 254, _)
+            | (172, 16..=31, _)
+            | (192, 168, _)
+            | (192, 0, 0 | 2)
+            | (192, 88, 99)
+            | (198, 18..=19, _)
+            | (198, 51, 100)
+            | (203, 0, 113)
+    )
 }
 
-/// Only 2000::/3 is in use, and parts of it are special. An address that
+/// Only `2000::/3` is in use, and parts of it are special. An address that
 /// carries an IPv4 address is as public as that one.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     if let Some(inner) = address.to_ipv4_mapped() {

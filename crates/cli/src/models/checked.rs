@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -16,6 +16,8 @@ use sha2::{Digest, Sha256};
 use super::{Error, ModelFile};
 
 const BUFFER: usize = 1 << 17;
+/// From this age on, a file that is written again gets another time.
+const SETTLED: Duration = Duration::from_secs(3);
 
 /// A file being written that must come out as the catalogue says.
 pub struct CheckedFile {
@@ -160,6 +162,14 @@ impl Facts {
         let mtime_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
         Ok(Self { bytes: metadata.len(), mtime_ns })
     }
+
+    /// Whether the file was written so recently that it could be written again
+    /// without its time changing: clocks of file systems are coarse.
+    #[expect(clippy::disallowed_methods, reason = "the age of a file needs the time")]
+    fn is_fresh(self) -> bool {
+        let modified = UNIX_EPOCH + Duration::from_nanos(self.mtime_ns);
+        SystemTime::now().duration_since(modified).is_ok_and(|age| age < SETTLED)
+    }
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -195,6 +205,9 @@ impl Checked {
             return Ok(known.sha256.clone());
         }
         let sha256 = hash_file(path)?;
+        if facts.is_fresh() {
+            return Ok(sha256);
+        }
         self.files.insert(path.to_owned(), Remembered { facts, sha256: sha256.clone() });
         self.save();
         Ok(sha256)
@@ -253,13 +266,34 @@ mod tests {
         assert!(checked.write_all(b"abc").is_err());
     }
 
+    fn set_time(path: &Path, seconds: u64) {
+        let file = File::options().write(true).open(path).unwrap();
+        file.set_modified(UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
+    }
+
     #[test]
-    fn a_changed_file_is_hashed_again() {
+    fn a_hash_is_remembered_until_the_size_or_the_time_of_the_file_changes() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f");
+        let hash = || Checked::open(folder.path()).sha256(&path).unwrap();
         fs::write(&path, b"one").unwrap();
-        let first = Checked::open(folder.path()).sha256(&path).unwrap();
-        fs::write(&path, b"three").unwrap();
-        assert_ne!(Checked::open(folder.path()).sha256(&path).unwrap(), first);
+        set_time(&path, 1000);
+        let first = hash();
+        fs::write(&path, b"two").unwrap();
+        set_time(&path, 1000);
+        assert_eq!(hash(), first, "from memory");
+        set_time(&path, 1001);
+        assert_ne!(hash(), first);
+    }
+
+    #[test]
+    fn a_file_that_was_just_written_is_not_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        let hash = || Checked::open(folder.path()).sha256(&path).unwrap();
+        fs::write(&path, b"one").unwrap();
+        let first = hash();
+        fs::write(&path, b"two").unwrap();
+        assert_ne!(hash(), first);
     }
 }

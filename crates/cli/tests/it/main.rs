@@ -1,6 +1,8 @@
 //! The command line from outside: whole outputs, exit codes, and models from
 //! a pip that is a script.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod models;
 mod outputs;
 mod run;

@@ -22,6 +22,20 @@ fn an_unknown_verb() {
 }
 
 #[test]
+fn a_verb_outside_of_any_project() {
+    assert_snapshot!(Place::new().seen(&["list"]));
+}
+
+#[test]
+fn doctor_says_what_a_report_needs() {
+    let output = Place::new().output(&["doctor", "--json"]);
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    for key in ["version", "instructions", "cores", "memory_bytes", "cache", "models", "index"] {
+        assert!(said.get(key).is_some(), "{key}");
+    }
+}
+
+#[test]
 fn model_list() {
     assert_snapshot!(Place::new().seen(&["model", "list"]));
 }
@@ -68,8 +82,9 @@ fn init_twice() {
 #[track_caller]
 fn config_error(text: &str) -> String {
     let place = Place::new();
+    fs::create_dir(place.path().join(".plumb")).unwrap();
     fs::write(place.path().join("plumb.toml"), text).unwrap();
-    place.seen(&["doctor"])
+    place.seen(&["list"])
 }
 
 #[test]
@@ -94,7 +109,11 @@ fn a_file_that_is_no_toml() {
 
 #[test]
 fn a_settings_file_that_is_not_there() {
-    assert_snapshot!(Place::new().seen(&["--config", "none.toml", "status"]));
+    assert_snapshot!({
+        let place = Place::new();
+        fs::create_dir(place.path().join(".plumb")).unwrap();
+        place.seen(&["--config", "none.toml", "list"])
+    });
 }
 
 #[test]
