@@ -358,10 +358,12 @@ fn word(
     if let Some(writer) = writer {
         outcome = written(question, quotes, analyzer, *writer, on_event)?;
     }
-    if outcome.claims.is_empty() {
-        outcome.claims = quoted(quotes);
-        for claim in &outcome.claims {
-            announce(on_event, Event::Claim(claim))?;
+    // What the model left out or got wrong, the quotes themselves say.
+    if outcome.claims.is_empty() || !outcome.dropped.is_empty() {
+        for claim in quoted(quotes) {
+            if !outcome.cites(&claim) && outcome.push(claim, on_event).is_break() {
+                return Err(Error::Interrupted);
+            }
         }
     }
     Ok(outcome)
@@ -429,6 +431,14 @@ impl Outcome {
                 }
             }
         }
+    }
+
+    /// True if the place that `claim` cites is cited already.
+    fn cites(&self, claim: &Claim) -> bool {
+        let place = |claim: &Claim| {
+            claim.citations.first().map(|citation| (citation.uri.clone(), citation.byte_range))
+        };
+        self.claims.iter().any(|known| place(known) == place(claim))
     }
 
     /// Adds `claim` unless the answer says the same already.

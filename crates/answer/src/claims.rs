@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use plumb_text::{Analyzer, sentences};
+use plumb_text::{Analyzer, UnitKind, units};
 
 use crate::answer::{Citation, Claim, Dropped, Wording};
 use crate::select::is_dangling;
@@ -43,10 +43,25 @@ pub(crate) struct Quote {
     pub(crate) citation: Citation,
 }
 
-/// The ranges of the sentences of `text` without list markers and emphasis at
-/// either end.
-pub(crate) fn sentence_ranges(text: &str) -> Vec<Range<usize>> {
-    sentences(text).into_iter().filter_map(|range| trimmed(text, range)).collect()
+/// The ranges of the sentences of a document of `kind`, without list markers
+/// and emphasis at either end. Headings and code are none; in tables and
+/// records each line is one.
+pub(crate) fn sentence_ranges(text: &str, kind: &str) -> Vec<Range<usize>> {
+    const LINES: &[&str] = &["csv", "json", "jsonl", "spreadsheet"];
+    if LINES.contains(&kind) {
+        let line_range = |line: &str| {
+            let start = line.as_ptr() as usize - text.as_ptr() as usize;
+            trimmed(text, start..start + line.len())
+        };
+        return text.lines().filter_map(line_range).collect();
+    }
+    units(text)
+        .into_iter()
+        .filter(|unit| {
+            matches!(unit.kind, UnitKind::Sentence | UnitKind::ListItem | UnitKind::TableRow)
+        })
+        .filter_map(|unit| trimmed(text, unit.range))
+        .collect()
 }
 
 fn trimmed(text: &str, range: Range<usize>) -> Option<Range<usize>> {
@@ -192,7 +207,8 @@ mod tests {
     #[test]
     fn a_list_marker_is_not_part_of_the_sentence() {
         let text = "- Dropout sets units to zero.\n- It is cheap.\n";
-        let found: Vec<&str> = sentence_ranges(text).into_iter().map(|r| &text[r]).collect();
+        let found: Vec<&str> =
+            sentence_ranges(text, "markdown").into_iter().map(|r| &text[r]).collect();
         assert_eq!(found, ["Dropout sets units to zero.", "It is cheap."]);
     }
 

@@ -39,7 +39,7 @@ impl SourcePassage {
         let sentences = if is_reference_section(&passage.heading_path) {
             Vec::new()
         } else {
-            sentence_ranges(&passage.text)
+            sentence_ranges(&passage.text, &info.kind)
         };
         Ok(Self { source, passage, sentences })
     }

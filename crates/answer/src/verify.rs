@@ -63,11 +63,19 @@ pub fn support(
     let in_quote: Vec<&String> = claimed.iter().filter(|term| quoted.contains(term)).collect();
     let in_order = longest_common_subsequence(&in_quote, &quoted);
     check_negation(claim, evidence.quote, &claimed, analyzer)?;
-    let coverage = covered as f32 / claimed.len() as f32;
-    let order = if in_quote.is_empty() { 0.0 } else { in_order as f32 / in_quote.len() as f32 };
+    let share = |count: usize, of: usize| if of == 0 { 0.0 } else { count as f32 / of as f32 };
+    let coverage = share(covered, claimed.len());
+    let order = share(in_order, in_quote.len());
     // Words that only the headings have support a claim's subject, not a claim.
-    let from_quote = in_quote.len() as f32 / claimed.len() as f32;
-    let support = coverage.min(f32::midpoint(1.0, order)).min((from_quote + 0.4).min(1.0));
+    let from_quote = share(in_quote.len(), claimed.len());
+    // Little words carry who does what to whom: most must be as in the quote.
+    let (said, meant): (Vec<String>, Vec<String>) =
+        (words(claim).collect(), words(evidence.quote).collect());
+    let phrasing = share(longest_common_subsequence(&said, &meant), said.len());
+    let support = coverage
+        .min(f32::midpoint(1.0, order))
+        .min((from_quote + 0.1).min(1.0))
+        .min((phrasing + 0.25).min(1.0));
     if support < MIN_SUPPORT { Err(Unsupported::Words) } else { Ok(support) }
 }
 
@@ -148,13 +156,13 @@ fn used_stretch<'q>(quote: &'q str, claimed: &[String], analyzer: &Analyzer) -> 
     &quote[start..last_at + last_word.len()]
 }
 
-fn longest_common_subsequence(a: &[&String], b: &[String]) -> usize {
+fn longest_common_subsequence<S: AsRef<str>>(a: &[S], b: &[String]) -> usize {
     let mut row = vec![0; b.len() + 1];
     for x in a {
         let mut diagonal = 0;
         for (j, y) in b.iter().enumerate() {
             let above = row[j + 1];
-            row[j + 1] = if *x == y { diagonal + 1 } else { above.max(row[j]) };
+            row[j + 1] = if x.as_ref() == y { diagonal + 1 } else { above.max(row[j]) };
             diagonal = above;
         }
     }
@@ -225,6 +233,24 @@ mod tests {
         let evidence = Evidence { quote: "Smoking causes cancer of the lung.", context: "" };
         let found = support("Lung cancer causes smoking.", evidence, &Analyzer::english());
         assert_eq!(found, Err(Unsupported::Words));
+    }
+
+    #[test]
+    fn the_words_of_a_sentence_put_together_anew_are_caught() {
+        let quote = "Retrieval-augmented generation got its name from a paper by Patrick Lewis and \
+                     others of 2020.";
+        let evidence = Evidence { quote, context: "Retrieval-Augmented Generation (RAG)" };
+        let claim = "Retrieval-Augmented Generation (RAG) is a paper by Patrick Lewis and others \
+                     of 2020 that was the name of a retrieval in RAG.";
+        let found = support(claim, evidence, &Analyzer::english());
+        assert_eq!(found, Err(Unsupported::Words));
+    }
+
+    #[test]
+    fn a_subject_may_come_from_the_heading() {
+        let evidence = Evidence { quote: "It sets random units to zero.", context: "Dropout" };
+        let claim = "Dropout sets random units to zero.";
+        assert!(support(claim, evidence, &Analyzer::english()).is_ok());
     }
 
     #[test]
