@@ -46,7 +46,10 @@ fn main() -> ExitCode {
     match run(&cli) {
         Ok(exit) => exit.into(),
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) if models::is_interruption(&error) => Exit::Interrupted.into(),
+        Err(error) if models::is_interruption(&error) => {
+            let _ = writeln!(io::stderr().lock(), "interrupted; what was downloaded is kept");
+            Exit::Interrupted.into()
+        }
         Err(error) => {
             // Nothing can be done about a closed standard error.
             let _ = report(&error, &mut io::stderr().lock());

@@ -185,7 +185,7 @@ impl Models {
     pub fn resolve(&self, name_or_path: &str) -> Result<Installed, Error> {
         let name = name_or_path;
         if let Some(model) = self.catalogue.find(name) {
-            if !self.is_there(model) {
+            if !self.folder(name).exists() {
                 return Err(Error::NotInstalled { name: name.to_owned() });
             }
             let mut installed = self.check(name, &self.folder(name), &model.files)?;
@@ -215,7 +215,7 @@ impl Models {
         for file in files {
             let path = folder.join(&file.name);
             if !has_size(&path, file.bytes) {
-                let what = format!("it does not have {} bytes any more", file.bytes);
+                let what = format!("it does not have the {} bytes it should have", file.bytes);
                 return Err(Error::Damaged { path, what });
             }
             let found = checked.sha256(&path)?;

@@ -209,6 +209,8 @@ fn a_damaged_model_is_found_and_repaired() {
     fs::write(&path, other).unwrap();
     let models = Models::with(cache.path(), Catalogue { models: vec![model(vec![])] });
     assert!(matches!(models.resolve("tiny"), Err(Error::Damaged { .. })));
+    fs::write(&path, b"short").unwrap();
+    assert!(matches!(models.resolve("tiny"), Err(Error::Damaged { .. })));
     assert!(pull(cache.path(), vec![repository()], &server.endpoint).unwrap());
 }
 
