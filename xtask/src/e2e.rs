@@ -11,7 +11,22 @@ use crate::steps::{self, command, output, say};
 use crate::test;
 
 /// The models of the automated tests: a generator and an embedder.
-const MODELS: [&str; 2] = ["smollm2-135m-instruct", "all-minilm-l6-v2"];
+/// Small enough to be pulled for every run of the tests.
+const MODELS: &[&str] = &["smollm2-135m-instruct", "all-minilm-l6-v2"];
+
+/// What `--all` adds: another 1.5 GB.
+const MORE_MODELS: &[&str] =
+    &["qwen2.5-coder-0.5b-instruct", "gemma-3-270m", "all-mpnet-base-v2", "nomic-embed-text-v1.5"];
+
+/// Tests of one model begin with its name.
+const WITHOUT_MORE: &str = " and not test(/^(qwen|gemma|mpnet|nomic)_/)";
+
+/// Which models are pulled and tested.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    Small,
+    All,
+}
 
 /// What `cargo nextest` runs: reference values of the models, and whole runs of
 /// the binary.
@@ -19,14 +34,15 @@ const FILTER: &str = "(package(plumb-infer) and kind(test)) \
     or (package(plumb-cli) and kind(test) and test(/(^|::)e2e/))";
 
 /// Builds, pulls the models and runs the tests.
-pub(crate) fn run(root: &Path) -> Result<(), String> {
+pub(crate) fn run(root: &Path, extent: Extent) -> Result<(), String> {
     steps::run(&mut command(
         root,
         &["cargo", "build", "--workspace", "--bins", "--tests", "--locked"],
     ))?;
     let binary = target_folder(root)?.join("debug").join("plumb");
     let mut folder = None;
-    for model in MODELS {
+    let more = if extent == Extent::All { MORE_MODELS } else { &[] };
+    for model in MODELS.iter().chain(more) {
         say(&format!("pulling {model}"));
         let binary = binary.to_string_lossy();
         steps::run(&mut command(root, &[&binary, "model", "pull", model]))?;
@@ -35,17 +51,27 @@ pub(crate) fn run(root: &Path) -> Result<(), String> {
     }
     let folder = folder.expect("the list of models is not empty");
     say(&format!("models are in `{}`", folder.display()));
-    tests(root, &folder)
+    tests(root, &folder, extent)
 }
 
-fn tests(root: &Path, models: &Path) -> Result<(), String> {
+fn tests(root: &Path, models: &Path, extent: Extent) -> Result<(), String> {
     let with_models =
         |words: &[&str]| steps::run(command(root, words).env("PLUMB_TEST_MODELS", models));
     if test::has_nextest(root)? {
         let nextest = ["cargo", "nextest", "run", "--workspace", "--locked", "--profile", "models"];
-        return with_models(&[&nextest[..], &["-E", FILTER]].concat());
+        let filter = match extent {
+            Extent::Small => format!("({FILTER}){WITHOUT_MORE}"),
+            Extent::All => FILTER.to_owned(),
+        };
+        return with_models(&[&nextest[..], &["-E", &filter]].concat());
     }
-    with_models(&["cargo", "test", "--locked", "-p", "plumb-infer", "--test", "*"])?;
+    let mut infer = vec!["cargo", "test", "--locked", "-p", "plumb-infer", "--test", "*", "--"];
+    if extent == Extent::Small {
+        for name in ["qwen_", "gemma_", "mpnet_", "nomic_"] {
+            infer.extend(["--skip", name]);
+        }
+    }
+    with_models(&infer)?;
     with_models(&["cargo", "test", "--locked", "-p", "plumb-cli", "--test", "*", "e2e"])
 }
 

@@ -2,7 +2,8 @@
 //!
 //! - `tidy` checks the house rules that a compiler does not see;
 //! - `test` is everything that must pass before a change lands;
-//! - `e2e` is its last step alone: the tests that run real models.
+//! - `e2e` is its last step alone: the tests that run real models; with `--all`
+//!   also those of the larger ones.
 
 mod e2e;
 mod steps;
@@ -12,16 +13,19 @@ mod tidy;
 use std::path::Path;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask tidy | test | e2e";
+use crate::e2e::Extent;
+
+const USAGE: &str = "usage: cargo xtask tidy | test | e2e [--all]";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let chore = arguments.next().unwrap_or_default();
     let root = root();
-    let outcome = match (chore.as_str(), arguments.next()) {
+    let outcome = match (chore.as_str(), arguments.next().as_deref()) {
         ("tidy", None) => tidy::run(root),
         ("test", None) => test::run(root),
-        ("e2e", None) => e2e::run(root),
+        ("e2e", None) => e2e::run(root, Extent::Small),
+        ("e2e", Some("--all")) => e2e::run(root, Extent::All),
         _ => Err(USAGE.to_owned()),
     };
     match outcome {

@@ -13,6 +13,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use plumb_infer::{Embedder, Finish, LanguageModel, Options, Sampling};
+use plumb_text::{ChatTemplate, Message, Special, Tokenizer};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -65,6 +66,30 @@ struct EmbeddingCase {
     embedding: Vec<f32>,
 }
 
+#[derive(Deserialize)]
+struct TokenCase {
+    text: String,
+    ids: Vec<u32>,
+    /// Where a second reference differs, which is then what the model was
+    /// trained with.
+    second_ids: Option<Vec<u32>>,
+    add_special: bool,
+    parse_special: bool,
+}
+
+#[derive(Deserialize)]
+struct ChatCase {
+    messages: Vec<ChatMessage>,
+    add_generation_prompt: bool,
+    text: String,
+}
+
+#[derive(Deserialize)]
+struct ChatMessage {
+    role: String,
+    content: String,
+}
+
 /// The folder of model `name`, or `None` if no models are to be tested.
 #[expect(clippy::disallowed_methods, reason = "the test command says where the models are")]
 #[expect(clippy::print_stderr, reason = "a test that checks nothing says so")]
@@ -101,6 +126,44 @@ fn check_logits(name: &str) {
             let near = (found - want).abs() <= LOGIT_TOLERANCE;
             assert!(near, "{name}, {}: token {id} has {found}, not {want}", case.name);
         }
+    }
+}
+
+#[track_caller]
+fn check_tokens(name: &str, tokenizer: &Tokenizer) {
+    let cases: Vec<TokenCase> = golden("tokens", name);
+    assert!(60 <= cases.len());
+    for case in cases {
+        let special = match (case.add_special, case.parse_special) {
+            (false, false) => Special::Plain,
+            (false, true) => Special::Parse,
+            (true, false) => Special::Add,
+            (true, true) => Special::AddAndParse,
+        };
+        let found = tokenizer.encode(&case.text, special).unwrap();
+        let same = found == case.ids || case.second_ids.as_ref() == Some(&found);
+        assert!(same, "{name}: {:?} has {found:?}, not {:?}", case.text, case.ids);
+    }
+}
+
+#[track_caller]
+fn check_generator_text(name: &str) {
+    let Some(path) = model(name) else { return };
+    let model = LanguageModel::load(&path, threads(1)).unwrap();
+    let tokenizer = model.tokenizer();
+    check_tokens(name, tokenizer);
+    let Some(source) = tokenizer.chat_template() else { return };
+    let spelling = |id: Option<u32>| {
+        let bytes = id.map_or_else(Vec::new, |id| tokenizer.piece_bytes(id));
+        String::from_utf8(bytes).unwrap()
+    };
+    let (bos, eos) = (spelling(tokenizer.bos()), spelling(tokenizer.eos()));
+    let template = ChatTemplate::new(source, &bos, &eos).unwrap();
+    for case in golden::<ChatCase>("chat", name) {
+        let messages: Vec<Message> =
+            case.messages.iter().map(|m| Message::new(&m.role, &m.content)).collect();
+        let found = template.render(&messages, case.add_generation_prompt).unwrap();
+        assert_eq!(found, case.text, "{name}");
     }
 }
 
@@ -155,6 +218,29 @@ fn check_embeddings(name: &str) {
         let cosine = dot(&vector, want) / norms;
         assert!(MIN_COSINE <= cosine, "{name}: {cosine} for {:?}", case.text);
     }
+}
+
+#[test]
+fn smollm2_reads_text_as_the_reference_does() {
+    check_generator_text("smollm2-135m-instruct");
+}
+
+#[test]
+fn qwen_reads_text_as_the_reference_does() {
+    check_generator_text("qwen2.5-coder-0.5b-instruct");
+}
+
+#[test]
+fn gemma_reads_text_as_the_reference_does() {
+    check_generator_text("gemma-3-270m");
+}
+
+#[test]
+fn minilm_reads_text_as_the_reference_does() {
+    let name = "all-minilm-l6-v2";
+    let Some(path) = model(name) else { return };
+    let tokenizer = Tokenizer::from_json(&fs::read(path.join("tokenizer.json")).unwrap()).unwrap();
+    check_tokens(name, &tokenizer);
 }
 
 #[test]
@@ -218,7 +304,7 @@ fn a_cached_prefix_and_the_number_of_threads_change_no_bit() {
 fn text_arrives_in_pieces_without_the_stop_string() {
     let Some(path) = model("smollm2-135m-instruct") else { return };
     let model = LanguageModel::load(&path, threads(2)).unwrap();
-    let messages = [plumb_text::Message::new("user", "Count from one to ten.")];
+    let messages = [Message::new("user", "Count from one to ten.")];
     let prompt = model.chat_prompt(&messages).unwrap();
     let generate = |stop: &[&str], pieces: usize| {
         let stop = stop.iter().map(|&stop| stop.to_owned()).collect();

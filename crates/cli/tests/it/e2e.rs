@@ -1,0 +1,117 @@
+//! From documents to answers with real models. `cargo xtask e2e` sets
+//! `PLUMB_TEST_MODELS` and runs this; without it these tests check nothing and
+//! say so.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::run::Place;
+
+const PAGE: &str = "# Retention
+
+Invoices are kept for ten years after the end of the financial year.
+Drafts are deleted after 30 days.
+
+## Backups
+
+Backups of the archive are made every night and are stored in Geneva.
+";
+
+/// A place whose cache holds the tested models, or `None` if there are none.
+#[expect(clippy::disallowed_methods, reason = "the test command says where the models are")]
+#[expect(clippy::print_stderr, reason = "a test that checks nothing says so")]
+fn place() -> Option<Place> {
+    let Ok(models) = std::env::var("PLUMB_TEST_MODELS") else {
+        eprintln!("not checked: `cargo xtask e2e` sets PLUMB_TEST_MODELS and runs this");
+        return None;
+    };
+    let place = Place::new();
+    let models = PathBuf::from(models);
+    fs::create_dir(place.path().join("cache")).unwrap();
+    std::os::unix::fs::symlink(models, place.path().join("cache/models")).unwrap();
+    fs::create_dir(place.path().join("docs")).unwrap();
+    fs::write(place.path().join("docs/retention.md"), PAGE).unwrap();
+    fs::write(place.path().join("docs/copy.md"), PAGE).unwrap();
+    fs::write(place.path().join("docs/logo.png"), b"\x89PNG\r\n\x1a\n\0\0").unwrap();
+    Some(place)
+}
+
+/// Runs a verb that prints one JSON object and ends with `code`.
+#[track_caller]
+fn json(place: &Place, code: i32, arguments: &[&str]) -> Value {
+    let output = place.output(&[arguments, &["--json"]].concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[track_caller]
+fn check_quotes(place: &Place, answer: &Value) {
+    let claims = answer["claims"].as_array().unwrap();
+    assert!(!claims.is_empty());
+    for citation in claims.iter().flat_map(|claim| claim["citations"].as_array().unwrap()) {
+        let uri = citation["uri"].as_str().unwrap();
+        let path = uri.strip_prefix("file://").unwrap();
+        assert!(path.starts_with(place.path().to_str().unwrap()));
+        let bytes = fs::read(path).unwrap();
+        let at =
+            |end: usize| usize::try_from(citation["byte_range"][end].as_u64().unwrap()).unwrap();
+        let quote = std::str::from_utf8(&bytes[at(0)..at(1)]).unwrap();
+        assert_eq!(citation["quote"].as_str().unwrap(), quote);
+    }
+}
+
+#[test]
+fn documents_are_indexed_once_searched_and_answered_from() {
+    let Some(place) = place() else { return };
+    let added = json(&place, 0, &["add", "docs"]);
+    assert_eq!((added["added"].as_u64(), added["duplicates"].as_u64()), (Some(1), Some(1)));
+    assert_eq!(added["skipped"].as_array().unwrap().len(), 1);
+    let again = json(&place, 0, &["add", "docs"]);
+    assert_eq!((again["added"].as_u64(), again["unchanged"].as_u64()), (Some(0), Some(3)));
+    assert_eq!(again["snapshot"], added["snapshot"]);
+
+    let hits = json(&place, 0, &["search", "backups at night"]);
+    assert!(hits[0]["text"].as_str().unwrap().contains("Geneva"));
+
+    let question = "For how long are invoices kept?";
+    let answer = json(&place, 0, &["ask", "--quote-only", question]);
+    assert!(answer["answer"].as_str().unwrap().contains("ten years"), "{}", answer["answer"]);
+    check_quotes(&place, &answer);
+    json(&place, 3, &["ask", "--quote-only", "Who won the football World Cup in 1998?"]);
+}
+
+#[test]
+fn a_written_answer_is_checked_and_replays_byte_for_byte() {
+    let Some(place) = place() else { return };
+    json(&place, 0, &["add", "docs"]);
+    let question = "Where are backups of the archive stored?";
+    let arguments = ["ask", "--generator", "smollm2-135m-instruct", question];
+    let answer = json(&place, 0, &arguments);
+    assert!(answer["answer"].as_str().unwrap().contains("Geneva"), "{}", answer["answer"]);
+    check_quotes(&place, &answer);
+    let id = answer["answer_id"].as_str().unwrap();
+
+    // The documents move on; the answer is replayed from its own snapshot.
+    fs::write(place.path().join("docs/retention.md"), "# Empty\n\nNothing is kept any more.\n")
+        .unwrap();
+    json(&place, 0, &["sync"]);
+    let replayed = json(&place, 0, &["answer", "replay", id]);
+    assert_eq!(replayed["identical"], Value::Bool(true));
+    let shown = json(&place, 0, &["answer", "show", id]);
+    assert_eq!(shown["answer"], answer["answer"]);
+}
+
+#[test]
+fn what_is_removed_is_no_longer_answered_from() {
+    let Some(place) = place() else { return };
+    let first = json(&place, 0, &["add", "docs"]);
+    json(&place, 0, &["rm", "docs/retention.md", "docs/copy.md"]);
+    let question = "For how long are invoices kept?";
+    let output = place.output(&["ask", "--quote-only", question]);
+    assert_eq!(output.status.code(), Some(1));
+    let snapshot = first["snapshot"].as_str().unwrap();
+    json(&place, 0, &["ask", "--quote-only", "--as-of", snapshot, question]);
+}
