@@ -1,3 +1,5 @@
+//! Archives: nested, hostile and broken ones.
+
 use std::io::Write;
 
 use zip::write::SimpleFileOptions;
@@ -56,9 +58,9 @@ fn members_are_read_like_files() {
 #[test]
 fn paths_that_lead_out_are_refused_and_the_rest_is_read() {
     let members: &[(&str, &[u8])] =
-        &[("../../etc/passwd", b"x"), ("/root/x.md", b"x"), ("C:\\x.md", b"x"), ("ok.md", b"x")];
+        &[("../../etc/passwd", b"x"), ("/srv/x.md", b"x"), ("C:\\x.md", b"x"), ("ok.md", b"x")];
     let reason = "a path that leads out of the archive";
-    let want = [("../../etc/passwd", reason), ("/root/x.md", reason), ("C:\\x.md", reason)];
+    let want = [("../../etc/passwd", reason), ("/srv/x.md", reason), ("C:\\x.md", reason)];
     check(&load("x.zip", &zip_of(members), &Limits::default()), &["ok.md"], &want);
     check(&load("x.tar", &tar_of(members), &Limits::default()), &["ok.md"], &want);
 }

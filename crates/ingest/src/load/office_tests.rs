@@ -1,3 +1,5 @@
+//! Office files, e-books and mail, from fixtures built in memory.
+
 use super::archive_tests::zip_of;
 use super::*;
 use crate::document::Block;
