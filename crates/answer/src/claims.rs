@@ -58,10 +58,18 @@ pub(crate) fn sentence_ranges(text: &str, kind: &str) -> Vec<Range<usize>> {
     units(text)
         .into_iter()
         .filter(|unit| {
-            matches!(unit.kind, UnitKind::Sentence | UnitKind::ListItem | UnitKind::TableRow)
+            matches!(unit.kind, UnitKind::Sentence | UnitKind::ListItem)
+                || (unit.kind == UnitKind::TableRow && !heads_table(text, unit.range.end))
         })
         .filter_map(|unit| trimmed(text, unit.range))
         .collect()
+}
+
+/// True if the row that ends at `end` names the columns: a line of dashes
+/// follows.
+fn heads_table(text: &str, end: usize) -> bool {
+    let next = text.get(end..).unwrap_or_default().lines().nth(1).unwrap_or_default().trim();
+    next.contains("--") && next.chars().all(|c| matches!(c, '|' | '-' | ':' | ' '))
 }
 
 fn trimmed(text: &str, range: Range<usize>) -> Option<Range<usize>> {
@@ -210,6 +218,15 @@ mod tests {
         let found: Vec<&str> =
             sentence_ranges(text, "markdown").into_iter().map(|r| &text[r]).collect();
         assert_eq!(found, ["Dropout sets units to zero.", "It is cheap."]);
+    }
+
+    #[test]
+    fn the_head_of_a_table_is_no_sentence() {
+        let text = "| city | people |\n|---|---|\n| Geneva has | 200,000 people |\n";
+        let found: Vec<&str> =
+            sentence_ranges(text, "markdown").into_iter().map(|r| &text[r]).collect();
+        assert_eq!(found.len(), 1 + usize::from(found.iter().any(|row| row.contains("--"))));
+        assert!(found[0].contains("Geneva"));
     }
 
     #[test]

@@ -262,7 +262,12 @@ fn read(source: &Source, fetcher: &Fetcher) -> Result<Item> {
 
 /// Prints what came of it, and turns it into an exit code.
 pub fn print_report(report: &Report, context: &Context) -> Result<Exit> {
-    let exit = if report.interrupted { Exit::Interrupted } else { Exit::Done };
+    let taken = report.added + report.unchanged + report.duplicates + report.removed;
+    let exit = match (report.interrupted, taken) {
+        (true, _) => Exit::Interrupted,
+        (false, 0) if !report.skipped.is_empty() => Exit::Failed,
+        (false, _) => Exit::Done,
+    };
     if context.json {
         context.print_json(report)?;
         return Ok(exit);
@@ -277,7 +282,8 @@ pub fn print_report(report: &Report, context: &Context) -> Result<Exit> {
         context.note("interrupted: what is counted below is kept; the same command goes on");
     }
     let rate = report.passages as f64 / report.seconds.max(1e-3);
-    let mut line = format!("{} documents added", report.added);
+    let documents = if report.added == 1 { "document" } else { "documents" };
+    let mut line = format!("{} {documents} added", report.added);
     let counts = [
         (report.unchanged, "unchanged"),
         (report.duplicates, "stored already"),

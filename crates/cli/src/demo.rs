@@ -21,6 +21,8 @@ use crate::session::{Session, StoredSettings};
 
 /// The handbook, so that a binary alone can show what it does.
 static HANDBOOK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../docs/handbook");
+/// The guide to the program itself.
+static GUIDE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../docs/guide");
 
 /// Five that the handbook answers, and one that it does not.
 const QUESTIONS: [&str; 6] = [
@@ -48,10 +50,9 @@ pub fn run(args: &DemoArgs, context: &Context) -> Result<Exit> {
         models::pull(context, name)?;
     }
     let pulled = started.elapsed().as_secs_f64();
-    let pages = root.join("handbook");
-    std::fs::create_dir_all(&pages)
-        .with_context(|| format!("cannot make the folder `{}`", pages.display()))?;
-    write_if_changed(&HANDBOOK, &pages)?;
+    let pages = root.join("docs");
+    write_if_changed(&HANDBOOK, &pages.join("handbook"))?;
+    write_if_changed(&GUIDE, &pages.join("guide"))?;
     let context = Context { folder: root.clone(), ..context.clone() };
     let project = Project::init(&context)?;
     let indexing = Instant::now();
@@ -104,6 +105,8 @@ fn check_folder(root: &Path) -> Result<()> {
 
 /// Leaves files that are there already alone, so that they need no indexing.
 fn write_if_changed(pages: &Dir<'_>, folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
     for page in pages.files() {
         let path = folder.join(page.path());
         if std::fs::read(&path).is_ok_and(|bytes| bytes == page.contents()) {
