@@ -41,15 +41,31 @@ const ASKING: &str = "explain describe discuss tell define compare contrast outl
     main key common work help use used need important please question answer mean illustrate \
     popular typically relate involve";
 
+/// How much an asking word counts beside others.
+const ASKING_SHARE: f32 = 0.1;
+const MIN_IDF: f32 = 1.0;
+
+/// The words after "how", as in "how long" or "how many": they ask for a
+/// measure and need not be in its statement.
+fn measures(question: &str) -> Vec<String> {
+    let all: Vec<String> = words(question).collect();
+    all.windows(2).filter(|pair| pair[0] == "how").map(|pair| pair[1].clone()).collect()
+}
+
 impl QuestionTerms {
     /// Weighs the terms of `question` by `idf`, asking words lightly.
+    ///
+    /// In a handful of passages every word is rare or everywhere, so no word
+    /// counts less than [`MIN_IDF`].
     pub(crate) fn new(question: &str, analyzer: &Analyzer, idf: &dyn Fn(&str) -> f32) -> Self {
-        let asking: BTreeSet<String> = analyzer.terms(ASKING).into_iter().collect();
+        let mut asking: BTreeSet<String> = analyzer.terms(ASKING).into_iter().collect();
+        asking.extend(measures(question).iter().flat_map(|word| analyzer.terms(word)));
         let weights = analyzer
             .terms(question)
             .into_iter()
             .map(|term| {
-                let weight = idf(&term).max(0.1) * if asking.contains(&term) { 0.1 } else { 1.0 };
+                let light = if asking.contains(&term) { ASKING_SHARE } else { 1.0 };
+                let weight = idf(&term).max(MIN_IDF) * light;
                 (term, weight)
             })
             .collect();
@@ -259,6 +275,15 @@ mod tests {
             candidate("Lemmatization looks up dictionary forms.", 0.55),
         ];
         assert_eq!(chosen("What are stemming and lemmatization?", &list, 2), [0, 2]);
+    }
+
+    #[test]
+    fn the_measure_asked_for_need_not_be_in_the_answer() {
+        let analyzer = Analyzer::english();
+        let idf = |term: &str| if term == "long" { 1.8 } else { 0.2 };
+        let terms = QuestionTerms::new("For how long are invoices kept?", &analyzer, &idf);
+        let known = analyzer.terms("Invoices are kept for ten years.").into_iter().collect();
+        assert!(terms.coverage(&known) > 0.9);
     }
 
     #[test]
