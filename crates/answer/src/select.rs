@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use plumb_text::Analyzer;
 
+use crate::support::asks_for_number;
 use crate::words::words;
 
 /// A sentence that could be quoted.
@@ -33,6 +34,8 @@ pub(crate) struct Candidate {
 /// What a question asks for, as weighted terms.
 pub(crate) struct QuestionTerms {
     weights: BTreeMap<String, f32>,
+    /// Whether only a number can be the answer.
+    pub(crate) wants_number: bool,
 }
 
 /// Words that ask rather than name what is asked about.
@@ -69,7 +72,7 @@ impl QuestionTerms {
                 (term, weight)
             })
             .collect();
-        Self { weights }
+        Self { weights, wants_number: asks_for_number(question) }
     }
 
     /// Weighted share of the terms that `known` has, in `0.0..=1.0`; 0 for a

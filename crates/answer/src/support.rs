@@ -9,11 +9,16 @@
 //! others (`bench/README.md`): a scale to choose a threshold on, not a
 //! probability.
 
+//!
+//! A question for a number ("how many", "when") is not supported by evidence
+//! without one, however close it is.
+
 use std::collections::BTreeSet;
 
 use plumb_text::Analyzer;
 
 use crate::select::{Candidate, QuestionTerms};
+use crate::words::words;
 
 const BIAS: f32 = -8.0;
 const COSINE_WEIGHT: f32 = 7.0;
@@ -27,6 +32,9 @@ pub(crate) fn question_support<'a>(
     analyzer: &Analyzer,
 ) -> f32 {
     let Some(best) = chosen.iter().map(|c| c.cosine).max_by(f32::total_cmp) else { return 0.0 };
+    if question.wants_number && !chosen.iter().any(|c| has_number(&c.text)) {
+        return 0.0;
+    }
     let mut known = BTreeSet::new();
     for candidate in chosen {
         known.extend(analyzer.terms(passage_text(candidate.passage)));
@@ -34,4 +42,48 @@ pub(crate) fn question_support<'a>(
     }
     let logit = BIAS + COSINE_WEIGHT * best + COVERAGE_WEIGHT * question.coverage(&known);
     1.0 / (1.0 + (-logit).exp())
+}
+
+/// True for "how many", "how long", "when", "which year" and the like.
+pub(crate) fn asks_for_number(question: &str) -> bool {
+    const AFTER_HOW: &[&str] = &["far", "fast", "large", "long", "many", "much", "old", "tall"];
+    const MEASURES: &[&str] = &["date", "day", "month", "year"];
+    let all: Vec<String> = words(question).collect();
+    all.windows(2).any(|pair| match pair[0].as_str() {
+        "how" => AFTER_HOW.contains(&pair[1].as_str()),
+        "which" | "what" => MEASURES.contains(&pair[1].as_str()),
+        _ => false,
+    })
+}
+
+fn has_number(text: &str) -> bool {
+    const SPELLED: &[&str] = &[
+        "billion", "dozen", "eight", "eleven", "fifty", "five", "four", "half", "hundred",
+        "million", "nine", "once", "one", "seven", "six", "ten", "thirty", "thousand", "three",
+        "twelve", "twenty", "twice", "two", "zero",
+    ];
+    text.bytes().any(|byte| byte.is_ascii_digit())
+        || words(text).any(|word| SPELLED.binary_search(&word.as_str()).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn questions_for_numbers_are_recognised() {
+        for question in ["How many heads are there?", "In which year was it?", "How long is it?"] {
+            assert!(asks_for_number(question), "{question}");
+        }
+        for question in ["How does it work?", "Which models are there?", "What is a date?"] {
+            assert!(!asks_for_number(question), "{question}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_found_in_digits_and_in_words() {
+        assert!(has_number("kept for ten years"));
+        assert!(has_number("in 1998"));
+        assert!(!has_number("Attention has several heads."));
+    }
 }
