@@ -98,7 +98,10 @@ pub(super) fn join(document: &Document, parts: &[&Piece]) -> Joined {
             map.extend(block.map.iter().filter_map(|entry| shifted(entry, &part.range, base)));
         }
     }
-    if map.is_empty() {
+    if document.text.get(start..end) == Some(text.as_str()) {
+        // Part of a block that was decoded elsewhere.
+        map.clear();
+    } else if map.is_empty() {
         // All of it is decoded: an entry without length says that it is not
         // the source itself.
         map.push(MapEntry { clean_start: 0, source_start: start, length: 0 });
