@@ -324,7 +324,7 @@ fn listed(hits: &[Hit], passages: &[SourcePassage]) -> Vec<Candidate> {
                     passage: index,
                     position,
                     text,
-                    context: passage.source.context(),
+                    context: passage.context(position),
                     cosine: 0.0,
                     passage_score: (hit.score / best).clamp(0.0, 1.0),
                 });

@@ -10,6 +10,9 @@ use crate::claims::{Quote, Source, readable, sentence_ranges};
 use crate::error::Error;
 use crate::select::{is_quotable, is_reference_section};
 
+/// Bytes of a line that may be the label of the sentence after it.
+const MAX_LABEL: usize = 120;
+
 /// A passage with its document's facts, and the sentences found in it.
 pub(crate) struct SourcePassage {
     pub(crate) source: Source,
@@ -50,6 +53,20 @@ impl SourcePassage {
         is_quotable(text).then(|| readable(text))
     }
 
+    /// What sentence `position` stands under: title, headings, and the line
+    /// before it if that is a label, such as the term of a definition or the
+    /// signature that a reference describes.
+    pub(crate) fn context(&self, position: usize) -> String {
+        let label = position
+            .checked_sub(1)
+            .and_then(|before| self.source.text.get(self.sentences.get(before)?.clone()))
+            .filter(|text| text.len() <= MAX_LABEL && !is_quotable(text));
+        match label {
+            Some(label) => format!("{} {}", self.source.context(), readable(label)),
+            None => self.source.context(),
+        }
+    }
+
     /// Sentence number `position` with the bytes of the document that it is.
     pub(crate) fn quote(&self, snapshot: &Snapshot, position: usize) -> Result<Quote, Error> {
         let clean = self.sentences[position].clone();
@@ -82,7 +99,7 @@ impl SourcePassage {
             page: self.source.page,
             part: self.source.part.clone(),
         };
-        Ok(Quote { text, context: self.source.context(), citation })
+        Ok(Quote { text, context: self.context(position), citation })
     }
 }
 

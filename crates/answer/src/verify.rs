@@ -3,8 +3,9 @@
 //! The check is lexical and strict: it cannot know that two different words
 //! mean the same, so it errs towards dropping. Numbers with what they count,
 //! names and negations of the claim must be those of the source; the other
-//! content words must be there too, and in the source's order, because
-//! `A causes B` shares every word with `B causes A`.
+//! content words must be there too, but for verbs that any sentence may have,
+//! and in the source's order, because `A causes B` shares every word with
+//! `B causes A`.
 
 use std::collections::BTreeSet;
 
@@ -17,6 +18,12 @@ use crate::words::{is_function_word, is_word_byte, negations, numbers, words};
 /// falls below.
 pub const MIN_SUPPORT: f32 = 0.85;
 
+/// What a claim may say that its source does not: words that join a subject to
+/// what is said of it. Any other new word may be the wrong subject.
+const PLAIN_WORDS: &str = "allow call consist contain define describe do enable example give have \
+    help include involve known make mean method name process provide refer return serve technique \
+    type use way work";
+
 /// Why a claim was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unsupported {
@@ -26,6 +33,8 @@ pub enum Unsupported {
     Unit(String),
     #[error("the name `{0}` is not in the source")]
     Name(String),
+    #[error("`{0}` is not in the source")]
+    Word(String),
     #[error("the source negates what the claim affirms, or the reverse")]
     Negation,
     #[error("too few of its words are in the source, or in another order")]
@@ -39,7 +48,8 @@ pub enum Unsupported {
 pub struct Evidence<'a> {
     /// The quoted source sentence.
     pub quote: &'a str,
-    /// Title and headings above it: a claim may take its subject from there.
+    /// Title, headings and label above it: a claim may take its subject from
+    /// there.
     pub context: &'a str,
 }
 
@@ -57,12 +67,17 @@ pub fn support(
     if claimed.is_empty() {
         return Err(Unsupported::Empty);
     }
+    check_negation(claim, evidence.quote, &claimed, analyzer)?;
     let known: BTreeSet<String> = analyzer.terms(&source).into_iter().collect();
+    let plain: BTreeSet<String> = analyzer.terms(PLAIN_WORDS).into_iter().collect();
+    if let Some(new) = claimed.iter().find(|term| !known.contains(*term) && !plain.contains(*term))
+    {
+        return Err(Unsupported::Word(new.clone()));
+    }
     let covered = claimed.iter().filter(|term| known.contains(*term)).count();
     let quoted = analyzer.terms(evidence.quote);
     let in_quote: Vec<&String> = claimed.iter().filter(|term| quoted.contains(term)).collect();
     let in_order = longest_common_subsequence(&in_quote, &quoted);
-    check_negation(claim, evidence.quote, &claimed, analyzer)?;
     let share = |count: usize, of: usize| if of == 0 { 0.0 } else { count as f32 / of as f32 };
     let coverage = share(covered, claimed.len());
     let order = share(in_order, in_quote.len());
@@ -254,8 +269,22 @@ mod tests {
     }
 
     #[test]
+    fn another_subject_is_caught() {
+        let quote =
+            "Return a list with the n largest elements from the dataset defined by iterable.";
+        let analyzer = Analyzer::english();
+        let says = |context, claim| support(claim, Evidence { quote, context }, &analyzer);
+        let claim = "heapq.nsmallest returns the n largest elements from the dataset defined by \
+                     iterable.";
+        let other = "heapq: heapq.nlargest(n, iterable, key=None)";
+        assert!(matches!(says(other, claim), Err(Unsupported::Word(_))));
+        let right = claim.replace("nsmallest", "nlargest");
+        assert!(says(other, &right).is_ok());
+    }
+
+    #[test]
     fn invented_words_are_caught() {
-        check("The drug cured patients within weeks.", &Err(Unsupported::Words));
+        check("The drug cured patients within weeks.", &Err(Unsupported::Word("cure".into())));
     }
 
     #[test]
