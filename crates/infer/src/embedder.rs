@@ -37,8 +37,16 @@ struct SentenceTransformersConfig {
 
 impl Embedder {
     /// Loads a Hugging Face folder or a GGUF file for use on `threads`
-    /// threads.
+    /// threads, with products in integers.
     pub fn load(path: &Path, threads: NonZeroUsize) -> Result<Self, Error> {
+        let mut embedder = Self::load_exact(path, threads)?;
+        embedder.encoder.pack(&embedder.pool);
+        Ok(embedder)
+    }
+
+    /// Loads a model and computes in floats throughout: slow, and the reference
+    /// for everything that is fast.
+    pub fn load_exact(path: &Path, threads: NonZeroUsize) -> Result<Self, Error> {
         let encoder = Encoder::load(path)?;
         let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
         let metadata = gguf_metadata(path)?;

@@ -90,8 +90,17 @@ pub struct Timings {
 }
 
 impl LanguageModel {
-    /// Loads a GGUF file for use on `threads` threads.
+    /// Loads a GGUF file for use on `threads` threads, with products of
+    /// quantised weights in integers.
     pub fn load(path: &Path, threads: NonZeroUsize) -> Result<Self, Error> {
+        let mut model = Self::load_exact(path, threads)?;
+        model.decoder.pack(&model.pool);
+        Ok(model)
+    }
+
+    /// Loads a GGUF file and computes in floats throughout: slow, and the
+    /// reference for everything that is fast.
+    pub fn load_exact(path: &Path, threads: NonZeroUsize) -> Result<Self, Error> {
         let decoder = Decoder::load(path)?;
         let Some(file) = gguf_metadata(path)? else {
             let path = path.to_owned();

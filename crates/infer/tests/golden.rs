@@ -6,6 +6,7 @@
 //! The values and the script that made them are in `tests/golden`.
 
 #![expect(clippy::unwrap_used, reason = "a failed test says where")]
+#![expect(clippy::print_stdout, reason = "how near the values were is worth a look")]
 
 use std::fs;
 use std::num::NonZeroUsize;
@@ -20,13 +21,26 @@ use serde::de::DeserializeOwned;
 /// Of the 100 highest logits.
 const LOGIT_TOLERANCE: f32 = 1e-3;
 
-/// Of embeddings.
+/// Of embeddings computed in floats.
 const MIN_COSINE: f64 = 0.9999;
+
+/// Of embeddings computed in integers: of half of the texts, and of all. The
+/// worst are of texts of no or one character. Nomic's weights are rounded a
+/// second time.
+const PACKED_COSINES: [f64; 2] = [0.9985, 0.995];
+
+/// Of the next token's distribution computed in integers from that in floats,
+/// in nats: the mean over the prompts.
+const MAX_DIVERGENCE: f64 = 0.02;
 
 /// Lead of the first logit over the second at which rounding activations to 8
 /// bits, as llama.cpp does, may choose the second: the largest that was seen
-/// between llama.cpp and the float reference is 0.31.
+/// between llama.cpp and the float reference is 0.33.
 const NEAR_TIE: f32 = 0.35;
+
+/// The same for our integer products: 0.80 was seen after a prompt of a single
+/// token, whose activations are unusually uneven.
+const PACKED_TIE: f32 = 0.85;
 
 #[derive(Deserialize)]
 struct Golden<T> {
@@ -116,17 +130,35 @@ fn threads(threads: usize) -> NonZeroUsize {
 #[track_caller]
 fn check_logits(name: &str) {
     let Some(path) = model(name) else { return };
-    let model = LanguageModel::load(&path, threads(2)).unwrap();
+    let exact = LanguageModel::load_exact(&path, threads(2)).unwrap();
+    let packed = LanguageModel::load(&path, threads(2)).unwrap();
     let cases: Vec<LogitCase> = golden("logits", name);
     assert!(20 <= cases.len());
-    for case in cases {
-        let logits = model.logits(&case.ids).unwrap();
+    let mut divergence = 0.0;
+    for case in &cases {
+        let logits = exact.logits(&case.ids).unwrap();
+        divergence += divergence_of(&packed.logits(&case.ids).unwrap(), &logits);
         for (&id, want) in case.top_ids.iter().zip(&case.top_logits) {
             let found = logits[id];
             let near = (found - want).abs() <= LOGIT_TOLERANCE;
             assert!(near, "{name}, {}: token {id} has {found}, not {want}", case.name);
         }
     }
+    divergence /= cases.len() as f64;
+    println!("{name}: mean divergence of integer products {divergence:.6} nats");
+    assert!(divergence <= MAX_DIVERGENCE, "{name}: {divergence}");
+}
+
+/// The Kullback-Leibler divergence of the distribution of `logits` from that
+/// of `reference`.
+fn divergence_of(logits: &[f32], reference: &[f32]) -> f64 {
+    let log_probabilities = |logits: &[f32]| -> Vec<f64> {
+        let max = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+        let total: f64 = logits.iter().map(|&x| (f64::from(x) - max).exp()).sum();
+        logits.iter().map(|&x| f64::from(x) - max - total.ln()).collect()
+    };
+    let (p, q) = (log_probabilities(reference), log_probabilities(logits));
+    p.iter().zip(q).map(|(p, q)| p.exp() * (p - q)).sum()
 }
 
 #[track_caller]
@@ -167,26 +199,31 @@ fn check_generator_text(name: &str) {
     }
 }
 
-/// Our arithmetic is that of the float reference, so its tokens must come out
-/// up to a tie; llama.cpp rounds activations, so it may turn at a near-tie and
-/// nowhere else.
+/// In floats our arithmetic is that of the reference, so its tokens must come
+/// out up to a tie; llama.cpp and our integer products round activations, so
+/// they may turn at a near-tie and nowhere else.
 #[track_caller]
 fn check_greedy(name: &str) {
     let Some(path) = model(name) else { return };
-    let model = LanguageModel::load(&path, threads(2)).unwrap();
+    let exact = LanguageModel::load_exact(&path, threads(2)).unwrap();
+    let packed = LanguageModel::load(&path, threads(2)).unwrap();
     let options = Options { max_tokens: 32, sampling: Sampling::GREEDY, stop: Vec::new() };
     let cases: Vec<GreedyCase> = golden("greedy", name);
     assert!(20 <= cases.len());
     for case in cases {
-        let found =
-            model.generate(&case.ids, &options, None, &mut |_| ControlFlow::Continue(())).unwrap();
-        let same = |theirs: &[u32], limit: f32| {
-            let Some(step) = first_difference(&found.tokens, theirs) else { return };
+        let tokens = |model: &LanguageModel| {
+            let go_on = &mut |_: &str| ControlFlow::Continue(());
+            model.generate(&case.ids, &options, None, go_on).unwrap().tokens
+        };
+        let same = |ours: &[u32], theirs: &[u32], limit: f32| {
+            let Some(step) = first_difference(ours, theirs) else { return };
             let margin = case.float32.margins[step];
             assert!(margin <= limit, "{name}, {}: step {step}, margin {margin}", case.name);
         };
-        same(&case.float32.ids, LOGIT_TOLERANCE);
-        same(&case.llama_cpp.ids, NEAR_TIE);
+        let found = tokens(&exact);
+        same(&found, &case.float32.ids, LOGIT_TOLERANCE);
+        same(&found, &case.llama_cpp.ids, NEAR_TIE);
+        same(&tokens(&packed), &case.float32.ids, PACKED_TIE);
     }
 }
 
@@ -199,7 +236,14 @@ fn first_difference(a: &[u32], b: &[u32]) -> Option<usize> {
 #[track_caller]
 fn check_embeddings(name: &str) {
     let Some(path) = model(name) else { return };
-    let embedder = Embedder::load(&path, threads(2)).unwrap();
+    let exact = Embedder::load_exact(&path, threads(2)).unwrap();
+    check_vectors(name, &exact, [MIN_COSINE; 2]);
+    let packed = Embedder::load(&path, threads(2)).unwrap();
+    check_vectors(name, &packed, PACKED_COSINES);
+}
+
+#[track_caller]
+fn check_vectors(name: &str, embedder: &Embedder, [median, least]: [f64; 2]) {
     let mut cases: Vec<EmbeddingCase> = golden("embeddings", name);
     if name.starts_with("nomic") {
         // llama.cpp, which made these ids, spells out words that WordPiece
@@ -209,6 +253,7 @@ fn check_embeddings(name: &str) {
     assert!(20 <= cases.len());
     let texts: Vec<&str> = cases.iter().map(|case| case.text.as_str()).collect();
     let vectors = embedder.embed_plain(&texts).unwrap();
+    let mut cosines = Vec::new();
     for (case, vector) in cases.iter().zip(vectors) {
         let dot = |a: &[f32], b: &[f32]| -> f64 {
             a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum()
@@ -216,8 +261,12 @@ fn check_embeddings(name: &str) {
         let want = &case.embedding;
         let norms = (dot(&vector, &vector) * dot(want, want)).sqrt();
         let cosine = dot(&vector, want) / norms;
-        assert!(MIN_COSINE <= cosine, "{name}: {cosine} for {:?}", case.text);
+        cosines.push(cosine);
     }
+    cosines.sort_by(f64::total_cmp);
+    let found = [cosines[cosines.len() / 2], cosines[0]];
+    println!("{name}: median and least cosine {found:.6?}");
+    assert!(median <= found[0] && least <= found[1], "{name}: {found:?}");
 }
 
 #[test]
@@ -295,9 +344,14 @@ fn a_cached_prefix_and_the_number_of_threads_change_no_bit() {
     let two = LanguageModel::load(&path, threads(2)).unwrap();
     let prompt: Vec<u32> = (0..150).map(|i| 100 + i * 31 % 5000).collect();
     let fresh = one.logits(&prompt).unwrap();
-    two.logits(&prompt[..40]).unwrap();
-    let continued = two.logits(&prompt).unwrap();
-    assert!(fresh.iter().zip(&continued).all(|(a, b)| a.to_bits() == b.to_bits()));
+    for known in [0, 1, 40, 143, 149] {
+        if known != 0 {
+            two.logits(&prompt[..known]).unwrap();
+        }
+        let continued = two.logits(&prompt).unwrap();
+        let same = fresh.iter().zip(&continued).all(|(a, b)| a.to_bits() == b.to_bits());
+        assert!(same, "after {known} known tokens");
+    }
 }
 
 #[test]

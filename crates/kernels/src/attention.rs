@@ -5,11 +5,13 @@
 //! position that a query may not see weighs exactly zero. So a token attends
 //! with the same bits whether it is read alone or in a batch.
 
+#![expect(unsafe_code, reason = "tasks write disjoint parts of an output")]
+
 use std::cell::RefCell;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
 
 use crate::products::{SEGMENT, add_products};
+use crate::shared::Shared;
 use crate::{Pool, Rows, softmax};
 
 /// Queries of one head that a task takes together.
@@ -156,7 +158,7 @@ impl Attention<'_> {
         assert_eq!((queries.len(), out.len()), (tokens * token_width, queries.len()), "shapes");
         assert!(tokens <= past.len, "queries without a position");
         let blocks = tokens.div_ceil(QUERIES);
-        let out = Mutex::new(out);
+        let out = Shared::new(out);
         pool.run(self.heads * blocks, &|task| {
             let start = task % blocks * QUERIES;
             let block =
@@ -166,10 +168,10 @@ impl Attention<'_> {
                 sums.clear();
                 sums.resize(block.tokens.len() * past.head_width, 0.0);
                 add_values(pool, past, (&block, self.heads), scores, sums);
-                let mut out = out.lock().unwrap_or_else(PoisonError::into_inner);
                 for (token, sums) in block.tokens.zip(sums.chunks_exact(past.head_width)) {
                     let at = token * token_width + block.head * past.head_width;
-                    out[at..at + past.head_width].copy_from_slice(sums);
+                    // SAFETY: a task has tokens and a head of its own.
+                    unsafe { out.part(at..at + past.head_width) }.copy_from_slice(sums);
                 }
             });
         });

@@ -13,11 +13,19 @@ pub enum Isa {
     /// AVX2 with fused multiply-add.
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
+    /// AVX-512 with products of bytes, where the CPU has them; for kernels
+    /// without such a variant the same as AVX2.
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
 }
 
 impl Isa {
     /// The fastest set of this CPU.
     pub fn best() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(proof) = Avx512::detect() {
+            return Self::Avx512(proof);
+        }
         #[cfg(target_arch = "x86_64")]
         if let Some(proof) = Avx2::detect() {
             return Self::Avx2(proof);
@@ -27,8 +35,16 @@ impl Isa {
 
     /// Every set of this CPU, the slowest first.
     pub fn available() -> Vec<Self> {
-        let best = Self::best();
-        if best == Self::Scalar { vec![best] } else { vec![Self::Scalar, best] }
+        #[cfg(not(target_arch = "x86_64"))]
+        let more = [];
+        #[cfg(target_arch = "x86_64")]
+        let more = [Avx2::detect().map(Self::Avx2), Avx512::detect().map(Self::Avx512)];
+        std::iter::once(Self::Scalar).chain(more.into_iter().flatten()).collect()
+    }
+
+    /// The set of this CPU that is called `name`.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::available().into_iter().find(|isa| isa.name() == name)
     }
 
     /// The name that reports print.
@@ -37,6 +53,8 @@ impl Isa {
             Self::Scalar => "scalar",
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(_) => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(_) => "avx512-vnni",
         }
     }
 }
@@ -54,5 +72,28 @@ impl Avx2 {
             && is_x86_feature_detected!("fma")
             && is_x86_feature_detected!("f16c");
         has_all.then_some(Self(()))
+    }
+}
+
+/// Proof that this CPU has what [`Avx2`] proves and the parts of AVX-512 that
+/// kernels use: F, BW, VL, VNNI. Only [`Avx512::detect`] makes one.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Avx512(Avx2);
+
+#[cfg(target_arch = "x86_64")]
+impl Avx512 {
+    /// The proof, if this CPU has all of them.
+    pub fn detect() -> Option<Self> {
+        let has_all = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512vnni");
+        Avx2::detect().filter(|_| has_all).map(Self)
+    }
+
+    /// What it proves besides.
+    pub fn avx2(self) -> Avx2 {
+        self.0
     }
 }

@@ -6,6 +6,7 @@
 
 #![expect(unsafe_code, reason = "threads that outlive a call run closures that borrow from it")]
 
+use std::cell::UnsafeCell;
 use std::hint::spin_loop;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -14,44 +15,54 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use crate::Isa;
+use crate::shared::Shared;
 
-/// Turns of the waiting loop before a thread goes to sleep: about 50 µs.
-const SPINS: usize = 2_000;
+/// Turns of the waiting loop before a thread goes to sleep: some 100 µs, longer
+/// than what lies between two products of a model.
+const SPINS: usize = 8_000;
 
 /// A fixed set of threads and the instruction set that they use.
 #[derive(Debug)]
 pub struct Pool {
     isa: Isa,
-    shared: Arc<Shared>,
+    shared: Arc<Team>,
     workers: Vec<JoinHandle<()>>,
     /// Held during a call, because there is one place for a job.
     call: Mutex<()>,
 }
 
+/// What the threads of a pool share.
 #[derive(Debug)]
-struct Shared {
-    state: Mutex<State>,
-    wake: Condvar,
-    done: Condvar,
-    /// Number of the latest job: a copy of `State::job_number` for spinning.
-    job_number: AtomicU64,
-    /// Workers that run the job. Grows only under the lock of `state`, while
-    /// the job is there.
-    running: AtomicUsize,
+struct Team {
+    /// Number of the job, whether it may still be joined, and how many workers
+    /// run it: see [`NUMBER`], [`OPEN`] and [`RUNNING`].
+    state: AtomicU64,
+    /// Written while no job is open and none is running.
+    job: UnsafeCell<Option<Job>>,
+    stop: AtomicBool,
     failed: AtomicBool,
+    sleepers: AtomicUsize,
+    bed: Mutex<()>,
+    wake: Condvar,
 }
 
-#[derive(Debug)]
-struct State {
-    job: Option<Job>,
-    job_number: u64,
-    stop: bool,
-}
+// SAFETY: `job` is written only by the one thread that holds `Pool::call`, and
+// only when no worker has joined or can join; workers read it after joining.
+unsafe impl Sync for Team {}
+// SAFETY: a `Job` may go to any thread, and the rest of a team may as well.
+unsafe impl Send for Team {}
+
+/// One job in `Team::state`.
+const NUMBER: u64 = 1 << 32;
+/// The job may be joined.
+const OPEN: u64 = 1 << 31;
+/// Bits that count the workers which run the job.
+const RUNNING: u64 = OPEN - 1;
 
 /// A closure of the caller, with its lifetime erased.
 ///
-/// Invariant: the closure lives until no job is in `State` and then
-/// `Shared::running` is zero.
+/// Invariant: the closure lives until the job is closed and then no worker
+/// runs it.
 #[derive(Clone, Copy, Debug)]
 struct Job(*const (dyn Fn() + Sync));
 
@@ -68,13 +79,14 @@ impl Pool {
 
     /// Like [`Pool::new`], with the instruction set chosen.
     pub fn with_isa(threads: NonZeroUsize, isa: Isa) -> Self {
-        let shared = Arc::new(Shared {
-            state: Mutex::new(State { job: None, job_number: 0, stop: false }),
-            wake: Condvar::new(),
-            done: Condvar::new(),
-            job_number: AtomicU64::new(0),
-            running: AtomicUsize::new(0),
+        let shared = Arc::new(Team {
+            state: AtomicU64::new(0),
+            job: UnsafeCell::new(None),
+            stop: AtomicBool::new(false),
             failed: AtomicBool::new(false),
+            sleepers: AtomicUsize::new(0),
+            bed: Mutex::new(()),
+            wake: Condvar::new(),
         });
         let workers = (1..threads.get())
             .map(|_| {
@@ -125,46 +137,58 @@ impl Pool {
         assert!(!self.shared.failed.swap(false, Ordering::Relaxed), "a task of the pool panicked");
     }
 
+    /// Cuts `data` into parts of `part_len` numbers, the last perhaps shorter,
+    /// and runs `task` with the number of each and the part.
+    pub fn for_parts<T: Send>(
+        &self,
+        data: &mut [T],
+        part_len: usize,
+        task: &(dyn Fn(usize, &mut [T]) + Sync),
+    ) {
+        let tasks = data.len().div_ceil(part_len.max(1));
+        let parts = Shared::new(data);
+        self.run(tasks, &|index| {
+            // SAFETY: every task has a part of its own.
+            task(index, unsafe { parts.part(index * part_len..(index + 1) * part_len) });
+        });
+    }
+
     /// Hands `job` to the workers. The caller must [`wait`](Self::wait) before
     /// `job` ends its life.
     fn start(&self, job: &(dyn Fn() + Sync)) {
         // SAFETY: only the lifetime changes. `run` waits until no worker runs
         // the job, also when it unwinds, before its closure is dropped.
         let erased: &'static (dyn Fn() + Sync) = unsafe { std::mem::transmute(job) };
-        let mut state = lock(&self.shared.state);
-        state.job = Some(Job(erased));
-        state.job_number += 1;
-        self.shared.job_number.store(state.job_number, Ordering::Release);
-        drop(state);
-        self.shared.wake.notify_all();
+        let team = &*self.shared;
+        // SAFETY: the last job is closed and has no workers, and `call` is held.
+        unsafe { *team.job.get() = Some(Job(erased)) };
+        let number = team.state.load(Ordering::Relaxed) / NUMBER;
+        team.state.store(((number + 1) % NUMBER * NUMBER) | OPEN, Ordering::SeqCst);
+        team.rouse();
     }
 
-    /// Takes the job back and waits for the workers that have begun it. One
-    /// that the system has not yet woken is not waited for.
+    /// Closes the job and waits for the workers that have begun it. One that
+    /// the system has not yet woken is not waited for.
     fn wait(&self) {
-        lock(&self.shared.state).job = None;
-        let running = &self.shared.running;
-        for _ in 0..SPINS {
-            if running.load(Ordering::Acquire) == 0 {
-                break;
+        let state = &self.shared.state;
+        state.fetch_and(!OPEN, Ordering::AcqRel);
+        let mut turns = 0;
+        while state.load(Ordering::Acquire) & RUNNING != 0 {
+            turns += 1;
+            if turns < SPINS {
+                spin_loop();
+            } else {
+                // The worker has lost its core: it needs this one.
+                thread::yield_now();
             }
-            spin_loop();
-        }
-        let mut state = lock(&self.shared.state);
-        while running.load(Ordering::Acquire) != 0 {
-            state = self.shared.done.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        let mut state = lock(&self.shared.state);
-        state.stop = true;
-        state.job_number += 1;
-        self.shared.job_number.store(state.job_number, Ordering::Release);
-        drop(state);
-        self.shared.wake.notify_all();
+        self.shared.stop.store(true, Ordering::SeqCst);
+        self.shared.rouse();
         for worker in self.workers.drain(..) {
             // A worker catches the panics of its tasks, and it has no others.
             let _ = worker.join();
@@ -172,46 +196,82 @@ impl Drop for Pool {
     }
 }
 
+impl Team {
+    /// Wakes the workers that sleep.
+    fn rouse(&self) {
+        if self.sleepers.load(Ordering::SeqCst) != 0 {
+            let _bed = lock(&self.bed);
+            self.wake.notify_all();
+        }
+    }
+
+    /// True if there is nothing to do for a worker that has seen job `seen`.
+    fn is_idle(&self, seen: u64) -> bool {
+        self.state.load(Ordering::SeqCst) / NUMBER == seen && !self.stop.load(Ordering::SeqCst)
+    }
+
+    /// Waits for a job after number `seen` and joins it; `None` when the pool
+    /// ends.
+    fn next_job(&self, seen: &mut u64) -> Option<Job> {
+        loop {
+            let mut turns = 0;
+            while self.is_idle(*seen) {
+                turns += 1;
+                if turns < SPINS {
+                    spin_loop();
+                    continue;
+                }
+                let mut bed = lock(&self.bed);
+                self.sleepers.fetch_add(1, Ordering::SeqCst);
+                // Whoever starts a job now sees the sleeper.
+                while self.is_idle(*seen) {
+                    bed = self.wake.wait(bed).unwrap_or_else(PoisonError::into_inner);
+                }
+                self.sleepers.fetch_sub(1, Ordering::SeqCst);
+            }
+            if self.stop.load(Ordering::SeqCst) {
+                return None;
+            }
+            let state = self.state.load(Ordering::Acquire);
+            *seen = state / NUMBER;
+            if self.join(state) {
+                // SAFETY: this worker is counted, so the job stays as it is.
+                return unsafe { *self.job.get() };
+            }
+        }
+    }
+
+    /// Counts this worker among those of the job in `state`, if it is open.
+    fn join(&self, mut state: u64) -> bool {
+        let number = state / NUMBER;
+        while state & OPEN != 0 && state / NUMBER == number {
+            match self.state.compare_exchange_weak(
+                state,
+                state + 1,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return true,
+                Err(now) => state = now,
+            }
+        }
+        false
+    }
+}
+
 /// The life of one worker.
-fn work(shared: &Shared) {
+fn work(team: &Team) {
     let mut seen = 0;
-    while let Some(job) = next_job(shared, &mut seen) {
+    while let Some(job) = team.next_job(&mut seen) {
         let call = || {
-            // SAFETY: `running` counts this worker, so the closure is alive.
+            // SAFETY: this worker is counted, so the closure is alive.
             let job = unsafe { &*job.0 };
             job();
         };
         if catch_unwind(AssertUnwindSafe(call)).is_err() {
-            shared.failed.store(true, Ordering::Relaxed);
+            team.failed.store(true, Ordering::Relaxed);
         }
-        if shared.running.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let _state = lock(&shared.state);
-            shared.done.notify_one();
-        }
-    }
-}
-
-/// Waits for a job after number `seen` and joins it; `None` when the pool ends.
-fn next_job(shared: &Shared, seen: &mut u64) -> Option<Job> {
-    loop {
-        for _ in 0..SPINS {
-            if shared.job_number.load(Ordering::Acquire) != *seen {
-                break;
-            }
-            spin_loop();
-        }
-        let mut state = lock(&shared.state);
-        while state.job_number == *seen {
-            state = shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        if state.stop {
-            return None;
-        }
-        *seen = state.job_number;
-        if let Some(job) = state.job {
-            shared.running.fetch_add(1, Ordering::Relaxed);
-            return Some(job);
-        }
+        team.state.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -1,5 +1,10 @@
 //! Rotary position embedding. Su et al. 2021, arXiv:2104.09864.
 
+use crate::Pool;
+
+/// Tokens that a task turns.
+const TOKENS_PER_TASK: usize = 16;
+
 /// Which two numbers of a head are rotated together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pairs {
@@ -35,22 +40,35 @@ impl Rotation {
     }
 
     /// Rotates `x` (T, H, E) in place, `head_width` being E.
-    pub fn apply(&self, x: &mut [f32], heads: usize, head_width: usize) {
+    pub fn apply(&self, pool: &Pool, x: &mut [f32], heads: usize, head_width: usize) {
         let half = self.width / 2;
         if half == 0 {
             return;
         }
-        let tokens = x.chunks_exact_mut(heads * head_width);
-        for (token, angles) in tokens.zip(self.angles.chunks_exact(half)) {
-            for head in token.chunks_exact_mut(head_width) {
-                for (i, (cos, sin)) in angles.iter().enumerate() {
-                    let (a, b) = match self.pairs {
-                        Pairs::HalfSplit => (i, i + half),
-                        Pairs::Interleaved => (2 * i, 2 * i + 1),
-                    };
-                    let (x, y) = (head[a], head[b]);
-                    head[a] = x * cos - y * sin;
-                    head[b] = x * sin + y * cos;
+        let width = heads * head_width;
+        pool.for_parts(x, TOKENS_PER_TASK * width, &|part, x| {
+            let angles = self.angles.chunks_exact(half).skip(part * TOKENS_PER_TASK);
+            for (token, angles) in x.chunks_exact_mut(width).zip(angles) {
+                for head in token.chunks_exact_mut(head_width) {
+                    self.turn(head, angles);
+                }
+            }
+        });
+    }
+
+    fn turn(&self, head: &mut [f32], angles: &[(f32, f32)]) {
+        let turned =
+            |x: f32, y: f32, (cos, sin): (f32, f32)| (x * cos - y * sin, x * sin + y * cos);
+        match self.pairs {
+            Pairs::HalfSplit => {
+                let (firsts, seconds) = head[..self.width].split_at_mut(angles.len());
+                for ((x, y), angle) in firsts.iter_mut().zip(seconds).zip(angles) {
+                    (*x, *y) = turned(*x, *y, *angle);
+                }
+            }
+            Pairs::Interleaved => {
+                for (pair, angle) in head.as_chunks_mut::<2>().0.iter_mut().zip(angles) {
+                    (pair[0], pair[1]) = turned(pair[0], pair[1], *angle);
                 }
             }
         }
@@ -81,7 +99,7 @@ mod tests {
         let quarter_turn = std::f32::consts::FRAC_PI_2;
         let rotation = Rotation::new(pairs, &[quarter_turn, 2.0 * quarter_turn], 1..2);
         let mut found = x;
-        rotation.apply(&mut found, 1, 6);
+        rotation.apply(&Pool::new(std::num::NonZeroUsize::MIN), &mut found, 1, 6);
         assert!(found.iter().zip(want).all(|(f, w)| (f - w).abs() < 1e-6), "{found:?}");
     }
 

@@ -2,23 +2,40 @@
 //! feed-forward blocks over rows of numbers.
 
 use plumb_kernels::{
-    Activation, Pool, activate, activate_and_multiply, layer_norm, matmul, rms_norm,
+    Activation, PackedMatrix, Pool, activate, activate_and_multiply, layer_norm, matmul,
+    packed_matmul, rms_norm,
 };
 
 use crate::weights::{Parameters, Tensor};
+use crate::workspace::{Bench, Buffer};
+
+/// Rows that a task takes together where rows do not depend on each other.
+const ROWS_PER_TASK: usize = 16;
 
 /// A matrix and perhaps a bias.
 #[derive(Debug)]
 pub(crate) struct Linear {
-    weights: Tensor,
+    weights: Weights,
+    /// What rows of the input are multiplied by before they are rounded, the
+    /// weights having been divided by it; or empty.
+    factors: Vec<f32>,
     bias: Option<Vec<f32>>,
+}
+
+#[derive(Debug)]
+enum Weights {
+    /// As in the file: products in floats.
+    Stored(Tensor),
+    /// Products in integers.
+    Packed(PackedMatrix),
 }
 
 impl Linear {
     /// The map called `name`, with a bias if the spec lists one.
     pub(crate) fn load(parameters: &Parameters, name: &str) -> Self {
         Self {
-            weights: parameters.get(&format!("{name}.weight")),
+            weights: Weights::Stored(parameters.get(&format!("{name}.weight"))),
+            factors: Vec::new(),
             bias: parameters.try_get(&format!("{name}.bias")).map(|bias| bias.to_f32()),
         }
     }
@@ -29,30 +46,85 @@ impl Linear {
         name: &str,
         outputs: [usize; N],
     ) -> [Self; N] {
-        let whole = Self::load(parameters, name);
+        let weights = parameters.get(&format!("{name}.weight"));
+        let bias = parameters.try_get(&format!("{name}.bias")).map(|bias| bias.to_f32());
         let mut start = 0;
         outputs.map(|rows| {
             let part = start..start + rows;
             start = part.end;
             Self {
-                bias: whole.bias.as_ref().map(|bias| bias[part.clone()].to_vec()),
-                weights: whole.weights.slice(part),
+                bias: bias.as_ref().map(|bias| bias[part.clone()].to_vec()),
+                weights: Weights::Stored(weights.slice(part)),
+                factors: Vec::new(),
             }
         })
     }
 
+    /// Repacks the weights for products in integers, if their type allows it.
+    pub(crate) fn pack(&mut self, pool: &Pool) {
+        if let Weights::Stored(tensor) = &self.weights
+            && let Some(packed) = tensor.pack(pool)
+        {
+            self.weights = Weights::Packed(packed);
+        }
+    }
+
+    /// Repacks the weights, of any type, after rounding them to eight bits.
+    ///
+    /// `sizes` are the usual magnitudes of the input's numbers, or none if they
+    /// are alike. Both weights and inputs lose by rounding what stands beside
+    /// something large, so that magnitude is shared between them: Xiao et al.
+    /// 2023, arXiv:2211.10438.
+    pub(crate) fn round(&mut self, pool: &Pool, sizes: &[f32]) {
+        let Weights::Stored(tensor) = &self.weights else { return };
+        let shared: Vec<f32> = sizes.iter().map(|size| size.max(1e-3).sqrt()).collect();
+        if let Some(packed) = tensor.round(pool, &shared) {
+            self.weights = Weights::Packed(packed);
+            self.factors = shared.iter().map(|factor| 1.0 / factor).collect();
+        }
+    }
+
+    fn shape(&self) -> (usize, usize) {
+        match &self.weights {
+            Weights::Stored(tensor) => (tensor.rows(), tensor.columns()),
+            Weights::Packed(packed) => (packed.rows(), packed.columns()),
+        }
+    }
+
     /// The images (T, O) of the rows of `x` (T, D).
-    pub(crate) fn apply(&self, pool: &Pool, x: &[f32]) -> Vec<f32> {
-        let weights = self.weights.matrix();
-        let tokens = x.len() / weights.columns();
-        let mut out = vec![0.0; tokens * weights.rows()];
-        matmul(pool, weights, x, &mut out);
-        if let Some(bias) = &self.bias {
-            for row in out.chunks_exact_mut(bias.len()) {
-                add(row, bias);
+    pub(crate) fn apply<'a>(&self, bench: Bench<'a>, x: &[f32]) -> Buffer<'a> {
+        let [out] = Self::apply_all(bench, [self], x);
+        out
+    }
+
+    /// The images of the rows of `x` (T, D) under several maps.
+    pub(crate) fn apply_all<'a, const N: usize>(
+        bench: Bench<'a>,
+        maps: [&Self; N],
+        x: &[f32],
+    ) -> [Buffer<'a>; N] {
+        let columns = maps.first().map_or(1, |map| map.shape().1);
+        let mut outs = maps.map(|map| bench.buffer(x.len() / columns * map.shape().0));
+        let mut packed = Vec::with_capacity(N);
+        for (map, out) in maps.iter().zip(&mut outs) {
+            match &map.weights {
+                Weights::Stored(tensor) => matmul(bench.pool, tensor.matrix(), x, out),
+                Weights::Packed(matrix) => packed.push((matrix, &mut **out)),
             }
         }
-        out
+        if !packed.is_empty() {
+            // Maps of one input have the same factors.
+            let factors = maps.first().map_or(&[][..], |map| &map.factors);
+            bench.quantized((x, columns), factors, |x| packed_matmul(bench.pool, &mut packed, x));
+        }
+        for (map, out) in maps.iter().zip(&mut outs) {
+            if let Some(bias) = &map.bias {
+                bench.pool.for_parts(out, ROWS_PER_TASK * bias.len(), &|_, rows| {
+                    rows.chunks_exact_mut(bias.len()).for_each(|row| add(row, bias));
+                });
+            }
+        }
+        outs
     }
 }
 
@@ -75,19 +147,37 @@ impl Norm {
         }
     }
 
+    /// How large the numbers that it makes usually are.
+    pub(crate) fn sizes(&self) -> Vec<f32> {
+        let biases = self.bias.iter().flatten().copied().chain(std::iter::repeat(0.0));
+        self.gain.iter().zip(biases).map(|(gain, bias)| gain.hypot(bias)).collect()
+    }
+
     /// Normalises each row of `x`, as long as the gain, in place.
     pub(crate) fn apply(&self, pool: &Pool, x: &mut [f32]) {
+        pool.for_parts(x, self.part_len(), &|_, x| self.apply_here(pool, x));
+    }
+
+    /// A normalised copy of `x`.
+    pub(crate) fn of<'a>(&self, bench: Bench<'a>, x: &[f32]) -> Buffer<'a> {
+        let mut out = bench.buffer(x.len());
+        bench.pool.for_parts(&mut out, self.part_len(), &|part, out| {
+            out.copy_from_slice(&x[part * self.part_len()..][..out.len()]);
+            self.apply_here(bench.pool, out);
+        });
+        out
+    }
+
+    /// Numbers of a task: whole rows, which are short for norms of heads.
+    fn part_len(&self) -> usize {
+        self.gain.len() * (8192 / self.gain.len()).max(1)
+    }
+
+    fn apply_here(&self, pool: &Pool, x: &mut [f32]) {
         match &self.bias {
             None => rms_norm(pool.isa(), x, &self.gain, self.eps),
             Some(bias) => layer_norm(pool.isa(), x, (&self.gain, bias), self.eps),
         }
-    }
-
-    /// A normalised copy of `x`.
-    pub(crate) fn of(&self, pool: &Pool, x: &[f32]) -> Vec<f32> {
-        let mut x = x.to_vec();
-        self.apply(pool, &mut x);
-        x
     }
 }
 
@@ -101,23 +191,54 @@ pub(crate) struct FeedForward {
 }
 
 impl FeedForward {
-    pub(crate) fn apply(&self, pool: &Pool, x: &[f32]) -> Vec<f32> {
-        let mut inner = self.up.apply(pool, x);
-        match &self.gate {
-            None => activate(pool.isa(), self.activation, &mut inner),
-            Some(gate) => {
-                let mut gate = gate.apply(pool, x);
-                activate_and_multiply(pool.isa(), self.activation, &mut gate, &inner);
-                inner = gate;
-            }
+    /// See [`Linear::pack`].
+    pub(crate) fn pack(&mut self, pool: &Pool) {
+        let maps = [Some(&mut self.up), Some(&mut self.down), self.gate.as_mut()];
+        for map in maps.into_iter().flatten() {
+            map.pack(pool);
         }
-        self.down.apply(pool, &inner)
+    }
+
+    /// See [`Linear::round`].
+    pub(crate) fn round(&mut self, pool: &Pool, sizes: &[f32]) {
+        for map in [Some(&mut self.up), self.gate.as_mut()].into_iter().flatten() {
+            map.round(pool, sizes);
+        }
+        self.down.round(pool, &[]);
+    }
+
+    pub(crate) fn apply<'a>(&self, bench: Bench<'a>, x: &[f32]) -> Buffer<'a> {
+        let (pool, part_len) = (bench.pool, ROWS_PER_TASK * self.up.shape().0);
+        let inner = match &self.gate {
+            None => {
+                let mut inner = self.up.apply(bench, x);
+                pool.for_parts(&mut inner, part_len, &|_, x| {
+                    activate(pool.isa(), self.activation, x);
+                });
+                inner
+            }
+            Some(gate) => {
+                let [mut gate, up] = Linear::apply_all(bench, [gate, &self.up], x);
+                pool.for_parts(&mut gate, part_len, &|part, gate| {
+                    let up = &up[part * part_len..][..gate.len()];
+                    activate_and_multiply(pool.isa(), self.activation, gate, up);
+                });
+                gate
+            }
+        };
+        self.down.apply(bench, &inner)
     }
 }
 
 /// Adds `y` to `x`.
 pub(crate) fn add(x: &mut [f32], y: &[f32]) {
     x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
+}
+
+/// Adds `y` to `x` (T, D), on all threads.
+pub(crate) fn add_rows(pool: &Pool, width: usize, x: &mut [f32], y: &[f32]) {
+    let part_len = ROWS_PER_TASK * width;
+    pool.for_parts(x, part_len, &|part, x| add(x, &y[part * part_len..][..x.len()]));
 }
 
 /// The rows of `embedding` for `ids`, which the caller has checked.

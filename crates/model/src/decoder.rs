@@ -5,11 +5,12 @@ use std::path::Path;
 
 use plumb_kernels::{Attention, KeyValues, Mask, Pool, Rotation, rope_frequencies};
 
-use crate::blocks::{FeedForward, Linear, Norm, add, embed};
+use crate::blocks::{FeedForward, Linear, Norm, add, add_rows, embed};
 use crate::config::Config;
 use crate::files::Files;
 use crate::spec::{self, ExtraNorms, Gate, Packing, Positions};
 use crate::weights::{Parameter, Parameters, Tensor, Weights};
+use crate::workspace::{Bench, Buffer, Workspace};
 use crate::{DecoderSpec, Error};
 
 /// Tokens that go through the layers together. Results do not depend on it.
@@ -32,6 +33,7 @@ pub struct Decoder {
     output: Linear,
     /// Frequencies of layers that see all positions, then of the others.
     frequencies: [Vec<f32>; 2],
+    workspace: Workspace,
 }
 
 #[derive(Debug)]
@@ -125,8 +127,18 @@ impl Decoder {
             final_norm: Norm::load(parameters, "output_norm", spec.norm_eps),
             output: Linear::load(parameters, output),
             frequencies: frequencies(&spec, parameters),
+            workspace: Workspace::default(),
             spec,
         }
+    }
+
+    /// Repacks the weights for products in integers. Weights that are floats in
+    /// the file stay as they are.
+    pub fn pack(&mut self, pool: &Pool) {
+        for layer in &mut self.layers {
+            layer.pack(pool);
+        }
+        self.output.pack(pool);
     }
 
     /// What the decoder is made of.
@@ -163,16 +175,17 @@ impl Decoder {
             return Err(Error::UnknownToken { token, vocab: self.spec.vocab });
         }
         let mut out = Vec::new();
+        let bench = Bench { pool, workspace: &self.workspace };
         for batch in tokens.chunks(BATCH) {
-            let mut x = self.hidden_states(pool, batch, cache);
+            let mut x = self.hidden_states(bench, batch, cache);
             match logits {
                 Logits::All => {
                     self.final_norm.apply(pool, &mut x);
-                    out.extend(self.output.apply(pool, &x));
+                    out.extend_from_slice(&self.output.apply(bench, &x));
                 }
                 Logits::Last if cache.len() == total => {
-                    let last = self.final_norm.of(pool, &x[x.len() - self.spec.width..]);
-                    out = self.output.apply(pool, &last);
+                    let last = self.final_norm.of(bench, &x[x.len() - self.spec.width..]);
+                    out = self.output.apply(bench, &last).to_vec();
                 }
                 Logits::Last => {}
             }
@@ -181,7 +194,8 @@ impl Decoder {
     }
 
     /// What the layers make of one batch: shape (T, D).
-    fn hidden_states(&self, pool: &Pool, batch: &[u32], cache: &mut KvCache) -> Vec<f32> {
+    fn hidden_states(&self, bench: Bench, batch: &[u32], cache: &mut KvCache) -> Vec<f32> {
+        let pool = bench.pool;
         let positions = cache.len()..cache.len() + batch.len();
         let mut x = embed(pool, &self.embedding, batch);
         for x in &mut x {
@@ -199,7 +213,7 @@ impl Decoder {
             let window = self.spec.window_of(i);
             let step = Step {
                 spec: &self.spec,
-                pool,
+                bench,
                 rotation: rotations.as_ref().map(
                     |[all, local]| {
                         if window.is_some() { local } else { all }
@@ -239,7 +253,7 @@ fn frequencies(spec: &DecoderSpec, parameters: &Parameters) -> [Vec<f32>; 2] {
 /// What a layer needs to know beside its weights.
 struct Step<'a> {
     spec: &'a DecoderSpec,
-    pool: &'a Pool,
+    bench: Bench<'a>,
     rotation: Option<&'a Rotation>,
     mask: Mask,
 }
@@ -279,32 +293,40 @@ impl Layer {
         }
     }
 
-    /// Adds to `x` (T, D) what attention and feed-forward make of it.
-    fn apply(&self, step: &Step, x: &mut [f32], past: &mut KeyValues) {
-        let mut y = self.attend(step, &self.attention_norm.of(step.pool, x), past);
-        if let Some(norm) = &self.post_attention_norm {
-            norm.apply(step.pool, &mut y);
+    fn pack(&mut self, pool: &Pool) {
+        let [q, k, v] = [&mut self.queries, &mut self.keys, &mut self.values];
+        for map in [q, k, v, &mut self.attention_output] {
+            map.pack(pool);
         }
-        add(x, &y);
-        let mut y = self.feed_forward.apply(step.pool, &self.feed_forward_norm.of(step.pool, x));
-        if let Some(norm) = &self.post_feed_forward_norm {
-            norm.apply(step.pool, &mut y);
-        }
-        add(x, &y);
+        self.feed_forward.pack(pool);
     }
 
-    fn attend(&self, step: &Step, x: &[f32], past: &mut KeyValues) -> Vec<f32> {
-        let (spec, pool) = (step.spec, step.pool);
-        let mut queries = self.queries.apply(pool, x);
-        let mut keys = self.keys.apply(pool, x);
-        let values = self.values.apply(pool, x);
+    /// Adds to `x` (T, D) what attention and feed-forward make of it.
+    fn apply(&self, step: &Step, x: &mut [f32], past: &mut KeyValues) {
+        let (bench, width) = (step.bench, step.spec.width);
+        let mut y = self.attend(step, &self.attention_norm.of(bench, x), past);
+        if let Some(norm) = &self.post_attention_norm {
+            norm.apply(bench.pool, &mut y);
+        }
+        add_rows(bench.pool, width, x, &y);
+        let mut y = self.feed_forward.apply(bench, &self.feed_forward_norm.of(bench, x));
+        if let Some(norm) = &self.post_feed_forward_norm {
+            norm.apply(bench.pool, &mut y);
+        }
+        add_rows(bench.pool, width, x, &y);
+    }
+
+    fn attend<'a>(&self, step: &Step<'a>, x: &[f32], past: &mut KeyValues) -> Buffer<'a> {
+        let (spec, pool) = (step.spec, step.bench.pool);
+        let maps = [&self.queries, &self.keys, &self.values];
+        let [mut queries, mut keys, values] = Linear::apply_all(step.bench, maps, x);
         if let (Some(query_norm), Some(key_norm)) = (&self.query_norm, &self.key_norm) {
             query_norm.apply(pool, &mut queries);
             key_norm.apply(pool, &mut keys);
         }
         if let Some(rotation) = step.rotation {
-            rotation.apply(&mut queries, spec.heads, spec.head_width);
-            rotation.apply(&mut keys, spec.kv_heads, spec.head_width);
+            rotation.apply(pool, &mut queries, spec.heads, spec.head_width);
+            rotation.apply(pool, &mut keys, spec.kv_heads, spec.head_width);
         }
         past.push(&keys, &values);
         let attention = Attention {
@@ -313,9 +335,9 @@ impl Layer {
             mask: step.mask,
             distance_bias: &[],
         };
-        let mut mixed = vec![0.0; queries.len()];
+        let mut mixed = step.bench.buffer(queries.len());
         attention.apply(pool, &queries, past, &mut mixed);
-        self.attention_output.apply(pool, &mixed)
+        self.attention_output.apply(step.bench, &mixed)
     }
 }
 

@@ -7,13 +7,14 @@ use plumb_kernels::{
 };
 
 use crate::Error;
-use crate::blocks::{FeedForward, Linear, Norm, add, embed};
+use crate::blocks::{FeedForward, Linear, Norm, add, add_rows, embed};
 use crate::config::Reader;
 use crate::encoder_spec::{self, EncoderPositions, EncoderSpec, Pooling};
 use crate::files::Files;
 use crate::names::rename;
 use crate::spec::Gate;
 use crate::weights::{Parameters, Tensor, Weights};
+use crate::workspace::{Bench, Buffer, Workspace};
 
 /// Distances from which all share the last bucket of a direction.
 const MAX_DISTANCE: f32 = 128.0;
@@ -29,6 +30,7 @@ pub struct Encoder {
     bucket_bias: Vec<f32>,
     embedding_norm: Norm,
     layers: Vec<Layer>,
+    workspace: Workspace,
 }
 
 #[derive(Debug)]
@@ -87,6 +89,21 @@ impl Encoder {
             embedding_norm: Norm::load(parameters, "token_embd_norm", spec.norm_eps),
             layers: (0..spec.layers).map(|i| Layer::load(&spec, parameters, i)).collect(),
             spec,
+            workspace: Workspace::default(),
+        }
+    }
+
+    /// Rounds the weights to eight bits and repacks them for products in
+    /// integers.
+    pub fn pack(&mut self, pool: &Pool) {
+        let mut sizes = self.embedding_norm.sizes();
+        for layer in &mut self.layers {
+            for map in [&mut layer.queries, &mut layer.keys, &mut layer.values] {
+                map.round(pool, &sizes);
+            }
+            layer.attention_output.round(pool, &[]);
+            layer.feed_forward.round(pool, &layer.attention_norm.sizes());
+            sizes = layer.output_norm.sizes();
         }
     }
 
@@ -136,8 +153,9 @@ impl Encoder {
         self.add_positions(pool, batch, &mut x);
         self.embedding_norm.apply(pool, &mut x);
         let texts: Vec<Text> = batch.iter().map(|text| self.text(text.len())).collect();
+        let bench = Bench { pool, workspace: &self.workspace };
         for layer in &self.layers {
-            layer.apply(&self.spec, pool, &texts, &mut x);
+            layer.apply(&self.spec, bench, &texts, &mut x);
         }
         Ok(x)
     }
@@ -241,29 +259,36 @@ impl Layer {
         }
     }
 
-    fn apply(&self, spec: &EncoderSpec, pool: &Pool, texts: &[Text], x: &mut [f32]) {
-        let mixed = self.attend(spec, pool, texts, x);
-        add(x, &self.attention_output.apply(pool, &mixed));
-        self.attention_norm.apply(pool, x);
-        let y = self.feed_forward.apply(pool, x);
-        add(x, &y);
-        self.output_norm.apply(pool, x);
+    fn apply(&self, spec: &EncoderSpec, bench: Bench, texts: &[Text], x: &mut [f32]) {
+        let mixed = self.attend(spec, bench, texts, x);
+        let y = self.attention_output.apply(bench, &mixed);
+        add_rows(bench.pool, spec.width, x, &y);
+        self.attention_norm.apply(bench.pool, x);
+        let y = self.feed_forward.apply(bench, x);
+        add_rows(bench.pool, spec.width, x, &y);
+        self.output_norm.apply(bench.pool, x);
     }
 
     /// Attention within each text; all matrix products take the whole batch.
-    fn attend(&self, spec: &EncoderSpec, pool: &Pool, texts: &[Text], x: &[f32]) -> Vec<f32> {
-        let mut queries = self.queries.apply(pool, x);
-        let mut keys = self.keys.apply(pool, x);
-        let values = self.values.apply(pool, x);
-        let mut mixed = vec![0.0; queries.len()];
+    fn attend<'a>(
+        &self,
+        spec: &EncoderSpec,
+        bench: Bench<'a>,
+        texts: &[Text],
+        x: &[f32],
+    ) -> Buffer<'a> {
+        let pool = bench.pool;
+        let maps = [&self.queries, &self.keys, &self.values];
+        let [mut queries, mut keys, values] = Linear::apply_all(bench, maps, x);
+        let mut mixed = bench.buffer(queries.len());
         let mut start = 0;
         for text in texts {
             let part = start..start + text.tokens * spec.width;
             start = part.end;
             let (queries, keys) = (&mut queries[part.clone()], &mut keys[part.clone()]);
             if let Some(rotation) = &text.rotation {
-                rotation.apply(queries, spec.heads, spec.head_width());
-                rotation.apply(keys, spec.heads, spec.head_width());
+                rotation.apply(pool, queries, spec.heads, spec.head_width());
+                rotation.apply(pool, keys, spec.heads, spec.head_width());
             }
             let mut past = KeyValues::new(spec.heads, spec.head_width());
             past.push(keys, &values[part.clone()]);

@@ -5,6 +5,9 @@
 //! decoders and one all encoders; a family of models is a function that fills
 //! in a spec. Token ids go in and numbers come out: no text here.
 //!
+//! A model just loaded computes in floats on dequantised weights: the reference.
+//! `pack` makes its products run in integers, several times as fast.
+//!
 //! Letters used for shapes in this workspace: `B` batch, `T` tokens, `D` model
 //! width, `H` query heads, `K` key/value heads, `E` head width, `F`
 //! feed-forward width, `V` vocabulary.
@@ -19,6 +22,7 @@ mod files;
 mod names;
 mod spec;
 mod weights;
+mod workspace;
 
 pub use decoder::{Decoder, KvCache, Logits};
 pub use encoder::Encoder;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use memmap2::Mmap;
 use plumb_formats::{Gguf, TensorInfo, gguf, safetensors};
-use plumb_kernels::{DType, Isa, Matrix, dequantize};
+use plumb_kernels::{DType, Isa, Matrix, PackedMatrix, Pool, dequantize, quantize_q8_0};
 
 use crate::Error;
 use crate::files::Files;
@@ -60,6 +60,32 @@ impl Tensor {
 
     pub(crate) fn rows(&self) -> usize {
         self.rows
+    }
+
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// The weights repacked, or `None` if their type has no blocks.
+    pub(crate) fn pack(&self, pool: &Pool) -> Option<PackedMatrix> {
+        let shape = (self.rows, self.columns);
+        PackedMatrix::new(pool, self.dtype, &self.map[self.range.clone()], shape)
+    }
+
+    /// The weights rounded to eight bits, after multiplying each row by
+    /// `factors` if there are any; `None` if rows are not whole blocks.
+    pub(crate) fn round(&self, pool: &Pool, factors: &[f32]) -> Option<PackedMatrix> {
+        if !self.columns.is_multiple_of(DType::Q8_0.block_len()) {
+            return None;
+        }
+        let mut numbers = self.to_f32();
+        if !factors.is_empty() {
+            for row in numbers.chunks_exact_mut(self.columns) {
+                row.iter_mut().zip(factors).for_each(|(x, factor)| *x *= factor);
+            }
+        }
+        let rounded = quantize_q8_0(&numbers);
+        PackedMatrix::new(pool, DType::Q8_0, &rounded, (self.rows, self.columns))
     }
 
     /// The numbers as `f32`.

@@ -112,6 +112,7 @@ fn q4_k(block: &[u8; 144], out: &mut [[f32; 16]; 16]) {
         let bytes = [load(part(block, 16 + 32 * pair)), load(part(block, 32 + 32 * pair))];
         for half in 0..2 {
             let (factor, steps) = scale_and_min(part(block, 4), 2 * pair + half);
+            let (factor, steps) = (f32::from(factor), f32::from(steps));
             let scale = _mm256_set1_ps(scale * factor);
             let min = _mm256_set1_ps(-(min * steps));
             let out = &mut out[4 * pair + 2 * half..][..2];
@@ -131,6 +132,7 @@ fn q5_k(block: &[u8; 176], out: &mut [[f32; 16]; 16]) {
         for half in 0..2 {
             let group = 2 * pair + half;
             let (factor, steps) = scale_and_min(part(block, 4), group);
+            let (factor, steps) = (f32::from(factor), f32::from(steps));
             let scale = _mm256_set1_ps(scale * factor);
             let min = _mm256_set1_ps(-(min * steps));
             let bit = _mm_set1_epi8((1_u8 << group).cast_signed());

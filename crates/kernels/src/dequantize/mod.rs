@@ -6,7 +6,7 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
-mod scalar;
+pub(crate) mod scalar;
 
 use crate::{DType, Isa};
 
@@ -20,6 +20,8 @@ pub fn dequantize(isa: Isa, dtype: DType, bytes: &[u8], out: &mut [f32]) {
         Isa::Scalar => scalar::dequantize(dtype, bytes, out),
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2(proof) => avx2::dequantize(proof, dtype, bytes, out),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512(proof) => avx2::dequantize(proof.avx2(), dtype, bytes, out),
     }
 }
 

@@ -43,7 +43,7 @@ fn blocks<const BYTES: usize, const LEN: usize>(
 /// The value of an IEEE half float, without a branch.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "compiled once more for each instruction set")]
-fn f16(bytes: &[u8; 2]) -> f32 {
+pub(crate) fn f16(bytes: &[u8; 2]) -> f32 {
     let half = u32::from(u16::from_le_bytes(*bytes));
     let sign = (half & 0x8000) << 16;
     // The half's exponent, read as a float's, is 112 too small; multiplying
@@ -63,7 +63,7 @@ fn scale_at(block: &[u8], at: usize) -> f32 {
 /// Low nibbles of 16 bytes, then their high nibbles.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "compiled once more for each instruction set")]
-fn nibbles(bytes: &[u8; 16]) -> [u8; 32] {
+pub(crate) fn nibbles(bytes: &[u8; 16]) -> [u8; 32] {
     let mut quants = [0; 32];
     let (low, high) = quants.split_at_mut(16);
     for i in 0..16 {
@@ -94,7 +94,7 @@ fn shifted(quants: &[u8], scale: f32, min: f32, out: &mut [f32]) {
 /// The bytes of a block from `at` on.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "compiled once more for each instruction set")]
-pub(super) fn part<const N: usize>(block: &[u8], at: usize) -> &[u8; N] {
+pub(crate) fn part<const N: usize>(block: &[u8], at: usize) -> &[u8; N] {
     block[at..].first_chunk().expect("a block's parts lie inside it")
 }
 
@@ -114,7 +114,7 @@ fn q4_1(block: &[u8; 20], out: &mut [f32; 32]) {
 /// the nibbles after it.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "compiled once more for each instruction set")]
-fn five_bits(block: &[u8], word_at: usize) -> [u8; 32] {
+pub(crate) fn five_bits(block: &[u8], word_at: usize) -> [u8; 32] {
     let word: &[u8; 4] = part(block, word_at);
     let mut quants = nibbles(part(block, word_at + 4));
     for i in 0..32 {
@@ -150,16 +150,15 @@ fn q8_0(block: &[u8; 34], out: &mut [f32; 32]) {
 /// sixteen six-bit numbers.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "compiled once more for each instruction set")]
-pub(super) fn scale_and_min(packed: &[u8; 12], group: usize) -> (f32, f32) {
-    let (scale, min) = if group < 4 {
+pub(crate) fn scale_and_min(packed: &[u8; 12], group: usize) -> (u8, u8) {
+    if group < 4 {
         (packed[group] & 63, packed[group + 4] & 63)
     } else {
         (
             (packed[group + 4] & 15) | ((packed[group - 4] >> 6) << 4),
             (packed[group + 4] >> 4) | ((packed[group] >> 6) << 4),
         )
-    };
-    (f32::from(scale), f32::from(min))
+    }
 }
 
 #[inline(always)]
@@ -170,6 +169,7 @@ fn q4_k(block: &[u8; 144], out: &mut [f32; 256]) {
         let bytes: &[u8; 32] = part(block, 16 + 32 * pair);
         for (half, out) in out.chunks_exact_mut(32).enumerate() {
             let (factor, steps) = scale_and_min(part(block, 4), 2 * pair + half);
+            let (factor, steps) = (f32::from(factor), f32::from(steps));
             let quants = bytes.map(|byte| (byte >> (4 * half)) & 15);
             shifted(&quants, scale * factor, -(min * steps), out);
         }
@@ -185,6 +185,7 @@ fn q5_k(block: &[u8; 176], out: &mut [f32; 256]) {
         let bytes: &[u8; 32] = part(block, 48 + 32 * pair);
         for (half, out) in out.chunks_exact_mut(32).enumerate() {
             let (factor, steps) = scale_and_min(part(block, 4), 2 * pair + half);
+            let (factor, steps) = (f32::from(factor), f32::from(steps));
             let mut quants = bytes.map(|byte| (byte >> (4 * half)) & 15);
             for (quant, bits) in quants.iter_mut().zip(high_bits) {
                 *quant |= ((bits >> (2 * pair + half)) & 1) << 4;

@@ -38,6 +38,8 @@ pub(crate) fn apply(isa: Isa, step: Step) {
         Isa::Scalar => scalar::apply(step),
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2(proof) => avx2::apply(proof, step),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512(proof) => avx2::apply(proof.avx2(), step),
     }
 }
 

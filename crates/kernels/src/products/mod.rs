@@ -100,6 +100,8 @@ fn tile<const R: usize, const C: usize>(
         Isa::Scalar => scalar::tile(rows, columns),
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2(proof) => avx2::tile(proof, rows, columns),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512(proof) => avx2::tile(proof.avx2(), rows, columns),
     }
 }
 

@@ -1,0 +1,329 @@
+//! Sixteen rows are two registers of 256 bits. Bytes are multiplied in pairs
+//! whose sums are 16 bits wide, and as many pairs are added in 16 bits as
+//! cannot overflow: eight for quants of four bits, four for five, two for six.
+//! Eight bits are taken as twice four.
+
+#![expect(unsafe_code, reason = "loads through pointers and calls that need AVX2")]
+#![expect(
+    clippy::multiple_unsafe_ops_per_block,
+    clippy::cast_ptr_alignment,
+    clippy::needless_range_loop,
+    reason = "every operation of a kernel's inner loop is one of these"
+)]
+
+#[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "most of them are used"))]
+use std::arch::x86_64::*;
+
+use super::format::{
+    CENTRED, SHARED_CENTRED, SHARED_SHIFTED, SHIFTED, WIDE, groups, with_bits, with_layout,
+};
+use super::layout::{BLOCK, Layout, PANEL, STEP_BYTES, STEPS};
+use super::wide::Wide;
+use super::{Input, Panel};
+use crate::isa::Avx2;
+
+/// Rows of the input that a tile takes.
+const COLUMNS: usize = 4;
+
+/// Rows of a register.
+const ROWS: usize = 8;
+
+/// Half of the rows of a block in registers.
+#[derive(Clone, Copy)]
+struct Block {
+    steps: [__m256i; STEPS],
+    scales: [__m256; 2],
+    mins: [__m256; 2],
+}
+
+/// Where a block is: its number, and which half of the rows.
+#[derive(Clone, Copy)]
+struct Place {
+    index: usize,
+    half: usize,
+}
+
+/// Products of a panel with rows of the input.
+pub(super) fn products(
+    _: Avx2,
+    layout: Layout,
+    panel: Panel,
+    x: &[Input],
+    out: &mut [[f32; PANEL]],
+) {
+    // SAFETY: holding an `Avx2` proves the features; `Panel` and `Input` hold
+    // as many blocks as they say.
+    unsafe { with_layout!(layout, any_columns(panel, x, out)) }
+}
+
+/// The same with an unpacked panel.
+pub(super) fn wide_products(_: Avx2, wide: &Wide, x: &[Input], out: &mut [[f32; PANEL]]) {
+    let panel = wide.panel();
+    // SAFETY: as in `products`.
+    unsafe { with_bits!(wide.layout, any_columns(panel, x, out)) }
+}
+
+/// Unpacks a panel.
+pub(super) fn widen(_: Avx2, layout: Layout, panel: Panel, wide: &mut Wide) {
+    wide.reset(layout, panel.blocks);
+    // SAFETY: as in `products`; `reset` made room for the blocks.
+    unsafe { with_layout!(layout, widen_blocks(panel, wide)) }
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn any_columns<const BITS: usize, const KIND: u8>(
+    panel: Panel,
+    x: &[Input],
+    out: &mut [[f32; PANEL]],
+) {
+    let mut start = 0;
+    while start < x.len() {
+        let (x, out) = (&x[start..], &mut out[start..]);
+        // SAFETY: passed on.
+        start += unsafe {
+            match x.len() {
+                1 => tile::<BITS, KIND, 1>(panel, x, out),
+                2 => tile::<BITS, KIND, 2>(panel, x, out),
+                3 => tile::<BITS, KIND, 3>(panel, x, out),
+                _ => tile::<BITS, KIND, COLUMNS>(panel, x, out),
+            }
+        };
+    }
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn tile<const BITS: usize, const KIND: u8, const C: usize>(
+    panel: Panel,
+    x: &[Input],
+    out: &mut [[f32; PANEL]],
+) -> usize {
+    let x: &[Input; C] = x.first_chunk().expect("the caller counted the rows");
+    for half in 0..2 {
+        let mut sums = [_mm256_setzero_ps(); C];
+        for index in 0..panel.blocks {
+            // SAFETY: `index` is below the number of blocks of panel and inputs.
+            unsafe {
+                let block = block::<BITS, KIND>(panel, Place { index, half });
+                let values = x.map(|x| x.values.add(index * BLOCK).cast::<i32>());
+                let totals = totals::<BITS, C>(&block.steps, values);
+                for c in 0..C {
+                    let scale = _mm256_set1_ps(*x[c].scales.add(index));
+                    for group in 0..groups(BITS) {
+                        let total = _mm256_cvtepi32_ps(totals[group][c]);
+                        let scaled = _mm256_mul_ps(total, block.scales[group]);
+                        sums[c] = _mm256_fmadd_ps(scaled, scale, sums[c]);
+                        let sum = if groups(BITS) == 1 {
+                            _mm256_set1_ps(*x[c].sums.add(index))
+                        } else {
+                            _mm256_set1_ps(*x[c].half_sums.add(2 * index + group))
+                        };
+                        sums[c] = _mm256_fmadd_ps(block.mins[group], sum, sums[c]);
+                    }
+                }
+            }
+        }
+        for (sums, out) in sums.iter().zip(&mut *out) {
+            let out = &mut out[half * ROWS..][..ROWS];
+            // SAFETY: eight floats go to eight floats.
+            unsafe { _mm256_storeu_ps(out.as_mut_ptr(), *sums) };
+        }
+    }
+    C
+}
+
+/// For each row of the input, the sums of the products of a block; of its
+/// halves where quants have six bits.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn totals<const BITS: usize, const C: usize>(
+    steps: &[__m256i; STEPS],
+    values: [*const i32; C],
+) -> [[__m256i; C]; 2] {
+    let mut totals = [[_mm256_setzero_si256(); C]; 2];
+    if BITS == 8 {
+        let nibble = _mm256_set1_epi8(15);
+        for half in 0..2 {
+            let from = half * STEPS / 2;
+            let steps: &[__m256i; STEPS / 2] = steps[from..].first_chunk().expect("half of them");
+            let low = steps.map(|step| _mm256_and_si256(step, nibble));
+            let high = steps.map(|s| _mm256_and_si256(_mm256_srli_epi16::<4>(s), nibble));
+            for c in 0..C {
+                // SAFETY: the caller has four values for each step.
+                let (low, high) = unsafe {
+                    (chain(&low, values[c].add(from)), chain(&high, values[c].add(from)))
+                };
+                let sum = _mm256_add_epi32(low, _mm256_slli_epi32::<4>(high));
+                totals[0][c] = _mm256_add_epi32(totals[0][c], sum);
+            }
+        }
+        return totals;
+    }
+    let length = match BITS {
+        4 => 8,
+        5 => 4,
+        _ => 2,
+    };
+    for (i, steps) in steps.chunks_exact(length).enumerate() {
+        let group = i * length * groups(BITS) / STEPS;
+        for c in 0..C {
+            // SAFETY: the caller has four values for each step.
+            let sum = unsafe { chain(steps, values[c].add(i * length)) };
+            totals[group][c] = _mm256_add_epi32(totals[group][c], sum);
+        }
+    }
+    totals
+}
+
+/// Sums of the products of steps with as many times four values, added in 16
+/// bits.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn chain(steps: &[__m256i], values: *const i32) -> __m256i {
+    let mut sum = _mm256_setzero_si256();
+    for (i, step) in steps.iter().enumerate() {
+        // SAFETY: the caller has four values for each step.
+        let value = _mm256_set1_epi32(unsafe { values.add(i).read_unaligned() });
+        sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(*step, value));
+    }
+    _mm256_madd_epi16(sum, _mm256_set1_epi16(1))
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn block<const BITS: usize, const KIND: u8>(panel: Panel, place: Place) -> Block {
+    // SAFETY: the caller's `index` is below `panel.blocks`.
+    unsafe {
+        let (scales, mins) = scales::<BITS, KIND>(panel.scales, place);
+        Block { steps: steps::<BITS, KIND>(panel.quants, place), scales, mins }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn steps<const BITS: usize, const KIND: u8>(
+    quants: *const u8,
+    place: Place,
+) -> [__m256i; STEPS] {
+    let bits = if KIND == WIDE { 8 } else { BITS };
+    // SAFETY: the caller's `index` is below the number of blocks.
+    let quants = unsafe { quants.add(place.index * bits * PANEL * BLOCK / 8 + place.half * 32) };
+    // SAFETY: a block has `bits` times 64 bytes, and `v` is below `bits`.
+    let vector = |v: usize| unsafe { _mm256_loadu_si256(quants.add(v * STEP_BYTES).cast()) };
+    if bits == 8 {
+        return [0, 1, 2, 3, 4, 5, 6, 7].map(vector);
+    }
+    let low = [vector(0), vector(1), vector(2), vector(3)];
+    let nibble = _mm256_set1_epi8(15);
+    let mut steps = [_mm256_setzero_si256(); STEPS];
+    for v in 0..4 {
+        steps[v] = _mm256_and_si256(low[v], nibble);
+        steps[v + 4] = _mm256_and_si256(_mm256_srli_epi16::<4>(low[v]), nibble);
+    }
+    let high = match BITS {
+        5 => {
+            let bits = vector(4);
+            [
+                _mm256_slli_epi16::<4>(bits),
+                _mm256_slli_epi16::<3>(bits),
+                _mm256_slli_epi16::<2>(bits),
+                _mm256_slli_epi16::<1>(bits),
+                bits,
+                _mm256_srli_epi16::<1>(bits),
+                _mm256_srli_epi16::<2>(bits),
+                _mm256_srli_epi16::<3>(bits),
+            ]
+        }
+        6 => {
+            let (a, b) = (vector(4), vector(5));
+            [
+                _mm256_slli_epi16::<4>(a),
+                _mm256_slli_epi16::<2>(a),
+                a,
+                _mm256_srli_epi16::<2>(a),
+                _mm256_slli_epi16::<4>(b),
+                _mm256_slli_epi16::<2>(b),
+                b,
+                _mm256_srli_epi16::<2>(b),
+            ]
+        }
+        _ => return steps,
+    };
+    let mask = _mm256_set1_epi8(if BITS == 5 { 0x10 } else { 0x30 });
+    for s in 0..STEPS {
+        steps[s] = _mm256_or_si256(steps[s], _mm256_and_si256(high[s], mask));
+    }
+    steps
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn scales<const BITS: usize, const KIND: u8>(
+    bytes: *const u8,
+    Place { index, half }: Place,
+) -> ([__m256; 2], [__m256; 2]) {
+    // SAFETY: the offsets are those of the layout, for an index below the
+    // number of blocks.
+    let halves =
+        |at: usize| unsafe { _mm256_cvtph_ps(_mm_loadu_si128(bytes.add(at + 16 * half).cast())) };
+    // SAFETY: as above.
+    let load = |at: usize| unsafe { _mm_loadl_epi64(bytes.add(at + 8 * half).cast()) };
+    // SAFETY: as above, for unpacked panels.
+    let floats = |at: usize| unsafe { _mm256_loadu_ps(bytes.cast::<f32>().add(at + 8 * half)) };
+    let zero = _mm256_setzero_ps();
+    match KIND {
+        CENTRED => {
+            let scale = halves(32 * index);
+            let min = _mm256_mul_ps(scale, _mm256_set1_ps(-((1 << (BITS - 1)) as f32)));
+            ([scale, zero], [min, zero])
+        }
+        SHIFTED => ([halves(64 * index), zero], [halves(64 * index + 32), zero]),
+        SHARED_SHIFTED => {
+            let shared = index / 8 * 320;
+            let own = shared + 64 + index % 8 * 32;
+            let factor = |at| _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(load(at)));
+            let scale = _mm256_mul_ps(halves(shared), factor(own));
+            let min = _mm256_mul_ps(halves(shared + 32), factor(own + 16));
+            ([scale, zero], [_mm256_mul_ps(min, _mm256_set1_ps(-1.0)), zero])
+        }
+        SHARED_CENTRED => {
+            let shared = index / 8 * 288;
+            let own = shared + 32 + index % 8 * 32;
+            let factor = |at| _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(load(at)));
+            let scales = [own, own + 16].map(|at| _mm256_mul_ps(halves(shared), factor(at)));
+            (scales, scales.map(|scale| _mm256_mul_ps(scale, _mm256_set1_ps(-32.0))))
+        }
+        _ => {
+            let at = index * groups(BITS) * 2 * PANEL;
+            let second = at + (groups(BITS) - 1) * 2 * PANEL;
+            ([floats(at), floats(second)], [floats(at + PANEL), floats(second + PANEL)])
+        }
+    }
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn widen_blocks<const BITS: usize, const KIND: u8>(panel: Panel, wide: &mut Wide) {
+    let (quants, floats) = wide.parts();
+    for (index, quants) in quants.chunks_exact_mut(STEPS * STEP_BYTES).enumerate() {
+        let width = 2 * groups(BITS) * PANEL;
+        let floats = &mut floats[index * width..][..width];
+        for half in 0..2 {
+            // SAFETY: `index` is below the number of blocks of both.
+            let block = unsafe { block::<BITS, KIND>(panel, Place { index, half }) };
+            for (step, out) in block.steps.iter().zip(quants.chunks_exact_mut(STEP_BYTES)) {
+                let out = &mut out[half * 32..][..32];
+                // SAFETY: 32 bytes go to 32 bytes.
+                unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), *step) };
+            }
+            for (group, out) in floats.chunks_exact_mut(2 * PANEL).enumerate() {
+                let (scales, mins) = out.split_at_mut(PANEL);
+                let (scales, mins) =
+                    (&mut scales[half * ROWS..][..ROWS], &mut mins[half * ROWS..][..ROWS]);
+                // SAFETY: eight floats go to eight floats.
+                unsafe {
+                    _mm256_storeu_ps(scales.as_mut_ptr(), block.scales[group]);
+                    _mm256_storeu_ps(mins.as_mut_ptr(), block.mins[group]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Packed products against the plain ones, and every variant against the
+//! definition.
+
+use std::num::NonZeroUsize;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{dot, matmul};
+
+const TYPES: [DType; 8] = [
+    DType::Q4_0,
+    DType::Q4_1,
+    DType::Q5_0,
+    DType::Q5_1,
+    DType::Q8_0,
+    DType::Q4K,
+    DType::Q5K,
+    DType::Q6K,
+];
+
+fn pool(isa: Isa, threads: usize) -> Pool {
+    Pool::with_isa(NonZeroUsize::new(threads).unwrap(), isa)
+}
+
+/// Random blocks whose half floats are small numbers.
+fn weights(dtype: DType, blocks: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed | 1;
+    let mut bytes: Vec<u8> = (0..blocks * dtype.block_bytes())
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state.to_le_bytes()[7]
+        })
+        .collect();
+    let halves: &[usize] = match dtype {
+        DType::Q4_1 | DType::Q5_1 | DType::Q4K | DType::Q5K => &[1, 3],
+        DType::Q6K => &[209],
+        _ => &[1],
+    };
+    for block in bytes.chunks_exact_mut(dtype.block_bytes()) {
+        for &at in halves {
+            block[at] = block[at] & 0x83 | 0x24; // From 0.015 to 0.03 in size.
+        }
+    }
+    bytes
+}
+
+fn inputs(len: usize) -> Vec<f32> {
+    (0..len).map(|i| (i as f32 * 12.9898 + 0.3).sin()).collect()
+}
+
+fn packed(pool: &Pool, matrix: &PackedMatrix, x: &[f32]) -> Vec<f32> {
+    let rows = QuantizedRows::new(pool, x, matrix.columns());
+    let mut out = vec![f32::NAN; rows.rows() * matrix.rows()];
+    packed_matmul(pool, &mut [(matrix, &mut out)], &rows);
+    out
+}
+
+#[test]
+fn products_are_near_those_in_floats() {
+    let pool = pool(Isa::best(), 2);
+    let (rows, columns, tokens) = (40, 512, 11);
+    let x = inputs(tokens * columns);
+    for dtype in TYPES {
+        let bytes = weights(dtype, rows * columns / dtype.block_len(), 7);
+        let matrix = Matrix::new(dtype, &bytes, rows, columns).unwrap();
+        let mut want = vec![0.0; tokens * rows];
+        matmul(&pool, matrix, &x, &mut want);
+        let packed_matrix = PackedMatrix::new(&pool, dtype, &bytes, (rows, columns)).unwrap();
+        let found = packed(&pool, &packed_matrix, &x);
+        let norm = dot(Isa::Scalar, &want, &want).sqrt();
+        let off: Vec<f32> = found.iter().zip(&want).map(|(a, b)| a - b).collect();
+        let error = dot(Isa::Scalar, &off, &off).sqrt() / norm;
+        assert!(error < 0.01, "{dtype:?}: {error}");
+    }
+}
+
+#[test]
+fn inputs_that_are_whole_numbers_give_exact_products() {
+    let (rows, columns) = (17, 256);
+    let x: Vec<f32> =
+        (0..columns).map(|i| if i % 32 == 0 { 127.0 } else { (i % 5) as f32 }).collect();
+    for isa in Isa::available() {
+        let on = pool(isa, 1);
+        for dtype in TYPES {
+            let bytes = weights(dtype, rows * columns / dtype.block_len(), 3);
+            let matrix = Matrix::new(dtype, &bytes, rows, columns).unwrap();
+            let packed_matrix = PackedMatrix::new(&on, dtype, &bytes, (rows, columns)).unwrap();
+            let mut row = vec![0.0; columns];
+            for (i, found) in packed(&on, &packed_matrix, &x).iter().enumerate() {
+                matrix.row(&on, i, &mut row);
+                let want: f64 =
+                    row.iter().zip(&x).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum();
+                let size: f64 = row.iter().zip(&x).map(|(w, x)| f64::from((w * x).abs())).sum();
+                let off = (f64::from(*found) - want).abs();
+                assert!(off <= 1e-5 * size, "{isa:?} {dtype:?} row {i}: {found} {want}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_largest_quants_and_inputs_do_not_overflow() {
+    for isa in Isa::available() {
+        let on = pool(isa, 1);
+        for dtype in TYPES {
+            let mut bytes = vec![0xff; dtype.block_bytes() * 16 * 256 / dtype.block_len()];
+            for block in bytes.chunks_exact_mut(dtype.block_bytes()) {
+                let halves = weights(dtype, 1, 1);
+                for at in [0, 1, 2, 3, dtype.block_bytes() - 2, dtype.block_bytes() - 1] {
+                    block[at] = halves[at];
+                }
+            }
+            let matrix = PackedMatrix::new(&on, dtype, &bytes, (16, 256)).unwrap();
+            let one = pool(Isa::Scalar, 1);
+            for x in [127.0, -127.0] {
+                let x = vec![x; 256 * 9];
+                assert_eq!(
+                    packed(&on, &matrix, &x),
+                    packed(&one, &matrix, &x),
+                    "{isa:?} {dtype:?}"
+                );
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    #[test]
+    fn outputs_have_the_same_bits_for_any_batch_threads_and_instructions(
+        dtype in proptest::sample::select(&TYPES[..]),
+        seed in any::<u64>(),
+        rows in 1_usize..50,
+        tokens in 1_usize..20,
+        blocks in 1_usize..3,
+    ) {
+        let columns = blocks * dtype.block_len().max(64);
+        let bytes = weights(dtype, rows * columns / dtype.block_len(), seed);
+        let x = inputs(tokens * columns);
+        let one = pool(Isa::Scalar, 1);
+        let matrix = PackedMatrix::new(&one, dtype, &bytes, (rows, columns)).unwrap();
+        let bits = |out: Vec<f32>| -> Vec<u32> { out.iter().map(|x| x.to_bits()).collect() };
+        let want = bits(packed(&one, &matrix, &x));
+        for isa in Isa::available() {
+            let two = pool(isa, 2);
+            prop_assert_eq!(&bits(packed(&two, &matrix, &x)), &want, "{:?}", isa);
+            let alone = x.chunks(columns).flat_map(|x| packed(&two, &matrix, x)).collect();
+            prop_assert_eq!(&bits(alone), &want, "{:?} row by row", isa);
+        }
+    }
+}

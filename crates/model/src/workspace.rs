@@ -1,0 +1,77 @@
+//! Memory that forward passes use again.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use plumb_kernels::{Pool, QuantizedRows};
+
+/// Buffers that are free. Fresh memory for every product would cost more in
+/// page faults than the product.
+#[derive(Debug, Default)]
+pub(crate) struct Workspace {
+    free: Mutex<Vec<Vec<f32>>>,
+    inputs: Mutex<Vec<QuantizedRows>>,
+}
+
+/// What the parts of a model compute with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bench<'a> {
+    pub(crate) pool: &'a Pool,
+    pub(crate) workspace: &'a Workspace,
+}
+
+/// Numbers that go back to the workspace when they are dropped.
+#[derive(Debug)]
+pub(crate) struct Buffer<'a> {
+    numbers: Vec<f32>,
+    workspace: &'a Workspace,
+}
+
+impl<'a> Bench<'a> {
+    /// `len` numbers of any value.
+    pub(crate) fn buffer(&self, len: usize) -> Buffer<'a> {
+        let mut numbers = lock(&self.workspace.free).pop().unwrap_or_default();
+        numbers.resize(len, 0.0);
+        Buffer { numbers, workspace: self.workspace }
+    }
+
+    /// Calls `use_rows` with `x` (T, K) quantised, after multiplying its rows
+    /// by `factors`, if there are any.
+    pub(crate) fn quantized<R>(
+        &self,
+        x: (&[f32], usize),
+        factors: &[f32],
+        use_rows: impl FnOnce(&QuantizedRows) -> R,
+    ) -> R {
+        let mut rows = lock(&self.workspace.inputs).pop().unwrap_or_default();
+        rows.fill(self.pool, x, factors);
+        let result = use_rows(&rows);
+        lock(&self.workspace.inputs).push(rows);
+        result
+    }
+}
+
+impl Deref for Buffer<'_> {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.numbers
+    }
+}
+
+impl DerefMut for Buffer<'_> {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.numbers
+    }
+}
+
+impl Drop for Buffer<'_> {
+    fn drop(&mut self) {
+        lock(&self.workspace.free).push(std::mem::take(&mut self.numbers));
+    }
+}
+
+/// Locks without regard to poisoning: a list of buffers is never half changed.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
