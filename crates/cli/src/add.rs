@@ -1,23 +1,25 @@
 //! `plumb init` and `plumb add`.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use anyhow::{Context as _, Result, bail};
 use plumb_ingest::Limits;
-use plumb_store::{Batch, Snapshot, Store};
+use plumb_store::{Batch, Binding, Snapshot, Store};
 
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::fetch::{Fetcher, Policy};
 use crate::index::{Indexer, Item, Report, SkippedItem, Tools};
-use crate::models::locate;
-use crate::paths::file_url;
+use crate::models::{Located, locate};
+use crate::paths::{absolute, file_url, path_of_url};
 use crate::project::{
     LoadedEmbedder, META_CHUNK_TOKENS, META_EMBEDDER, META_EMBEDDER_SHA256, Project, analyzer,
     check_embedder,
 };
+use crate::rebuild::rebuild;
 
 /// Index files, folders, web pages or standard input
 ///
@@ -26,7 +28,7 @@ use crate::project::{
 #[derive(clap::Args, Debug)]
 pub struct AddArgs {
     /// Files, folders, http(s) addresses, or - for standard input
-    #[arg(required = true, value_name = "PATH|URL|-")]
+    #[arg(required_unless_present = "rebuild", value_name = "PATH|URL|-")]
     targets: Vec<String>,
 
     /// Name of what comes from standard input; its ending says what it is
@@ -37,7 +39,8 @@ pub struct AddArgs {
     #[arg(long)]
     allow_private: bool,
 
-    /// Index everything in the project again, with the present settings
+    /// Index everything in the project again, with the present settings, in one
+    /// step; what cannot be read again is taken from the index
     #[arg(long)]
     rebuild: bool,
 }
@@ -58,7 +61,11 @@ pub fn init(context: &Context) -> Result<Exit> {
 }
 
 pub fn run(args: &AddArgs, context: &Context) -> Result<Exit> {
-    let project = Project::find_or_init(context)?;
+    let project = if args.targets.is_empty() {
+        Project::find(context)?
+    } else {
+        Project::find_or_init(context)?
+    };
     let mut sources = Vec::new();
     let mut skipped = Vec::new();
     for target in &args.targets {
@@ -66,15 +73,17 @@ pub fn run(args: &AddArgs, context: &Context) -> Result<Exit> {
     }
     let store = project.store()?;
     let mut report = if args.rebuild {
-        let known = known_sources(&store.snapshot(), &sources);
-        sources.splice(0..0, known);
-        index(&project, context, &store, &sources, true)?
+        rebuild(&project, context, &store, sources, policy(args))?
     } else {
-        index(&project, context, &store, &sources, false)?
+        index(&project, context, &store, &sources, &[])?
     };
     report.skipped.splice(0..0, skipped);
     print_report(&report, context)
 }
+
+/// Remembered with the address of a page that `--allow-private` was given for,
+/// so that it can be fetched again.
+const ALLOW_PRIVATE: &str = "allow_private";
 
 /// Something to be read and indexed.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,11 +110,12 @@ fn collect(
         return Ok(());
     }
     if target.starts_with("http://") || target.starts_with("https://") {
-        let policy = if args.allow_private { Policy::Anywhere } else { Policy::PublicOnly };
-        sources.push(Source::Url { url: target.to_owned(), policy });
+        // A part of the page is not asked for: addresses of members end so.
+        let url = source_address(target).to_owned();
+        sources.push(Source::Url { url, policy: policy(args) });
         return Ok(());
     }
-    let path = std::path::absolute(target)?;
+    let path = absolute(target)?;
     if !path.exists() {
         bail!("there is no file or folder `{}`", path.display());
     }
@@ -117,54 +127,52 @@ fn collect(
     Ok(())
 }
 
-/// The files and pages that the store knows and `given` lacks.
-fn known_sources(snapshot: &Snapshot, given: &[Source]) -> Vec<Source> {
-    let mut known = Vec::new();
-    for binding in snapshot.bindings() {
-        let source = match crate::paths::path_of_url(&binding.uri) {
-            Some(path) => Source::File(path),
-            None if binding.uri.starts_with("http") => {
-                Source::Url { url: binding.uri.clone(), policy: Policy::PublicOnly }
-            }
-            None => continue,
-        };
-        if !known.contains(&source) && !given.contains(&source) {
-            known.push(source);
-        }
-    }
-    known
+fn policy(args: &AddArgs) -> Policy {
+    if args.allow_private { Policy::Anywhere } else { Policy::PublicOnly }
 }
 
-/// Indexes `sources` into `store`.
+/// Where the document of `binding` can be read again; `None` for standard input.
+pub fn source_of(binding: &Binding) -> Option<Source> {
+    if let Some(path) = path_of_url(&binding.uri) {
+        return Some(Source::File(absolute(&path).unwrap_or(path)));
+    }
+    let url = source_address(&binding.uri);
+    let is_private = binding.metadata.contains_key(ALLOW_PRIVATE);
+    let policy = if is_private { Policy::Anywhere } else { Policy::PublicOnly };
+    url.starts_with("http").then(|| Source::Url { url: url.to_owned(), policy })
+}
+
+/// An address without what names a member of an archive.
+pub fn source_address(uri: &str) -> &str {
+    uri.split('#').next().unwrap_or(uri)
+}
+
+/// Indexes `sources` into `store`, and forgets the addresses that are `gone`.
+///
+/// Everything that can be checked is checked before anything is committed.
 pub fn index(
     project: &Project,
     context: &Context,
     store: &Store,
     sources: &[Source],
-    rebuild: bool,
+    gone: &[String],
 ) -> Result<Report> {
     let located = locate(context, &project.config.embedder)?;
     let snapshot = store.snapshot();
+    check_embedder(&snapshot, &located)?;
+    check_chunking(&snapshot, project)?;
     let mut batch = Batch::new();
-    if rebuild {
-        batch.reset();
-    } else {
-        check_embedder(&snapshot, &located)?;
-        check_chunking(&snapshot, project)?;
+    set_settings(&mut batch, project, &located);
+    for uri in gone {
+        batch.unbind(uri);
     }
-    batch.set_meta(META_EMBEDDER, &located.name);
-    batch.set_meta(META_EMBEDDER_SHA256, &located.sha256);
-    batch.set_meta(META_CHUNK_TOKENS, &project.config.chunk_tokens.to_string());
     let fresh: Vec<&Source> =
-        sources.iter().filter(|source| rebuild || !is_unchanged(source, &snapshot)).collect();
+        sources.iter().filter(|source| !is_unchanged(source, &snapshot)).collect();
     let unchanged = sources.len() - fresh.len();
     if fresh.is_empty() {
-        return Ok(Report { unchanged, snapshot: snapshot.id().to_string(), ..Report::default() });
-    }
-    if rebuild {
-        // The old state stays in the log and can still be named.
-        store.commit(&batch)?;
-        batch = Batch::new();
+        let id = if gone.is_empty() { snapshot.id() } else { store.commit(&batch)? };
+        let (removed, snapshot) = (gone.len(), id.to_string());
+        return Ok(Report { unchanged, removed, snapshot, ..Report::default() });
     }
     let loaded = LoadedEmbedder::load(&located, project.config.threads)?;
     let analyzer = analyzer();
@@ -177,6 +185,7 @@ pub fn index(
     let bar =
         context.progress(fresh.len() as u64, "{pos}/{len} files [{bar:24}] {msg}, {eta} left");
     let mut indexer = Indexer::new(store, &tools, &context.stop, bar.clone(), batch);
+    indexer.report.removed = gone.len();
     let fetcher = Fetcher::new();
     for source in fresh {
         if context.stop.is_set() {
@@ -194,6 +203,13 @@ pub fn index(
     let mut report = indexer.finish()?;
     report.unchanged += unchanged;
     Ok(report)
+}
+
+/// Writes down what the passages are made with.
+pub fn set_settings(batch: &mut Batch, project: &Project, located: &Located) {
+    batch.set_meta(META_EMBEDDER, &located.name);
+    batch.set_meta(META_EMBEDDER_SHA256, &located.sha256);
+    batch.set_meta(META_CHUNK_TOKENS, &project.config.chunk_tokens.to_string());
 }
 
 fn check_chunking(snapshot: &Snapshot, project: &Project) -> Result<()> {
@@ -237,9 +253,11 @@ pub fn address(source: &Source) -> String {
     }
 }
 
-fn read(source: &Source, fetcher: &Fetcher) -> Result<Item> {
+/// Reads a source whole.
+pub fn read(source: &Source, fetcher: &Fetcher) -> Result<Item> {
     let limit = Limits::default().file_bytes;
     let uri = address(source);
+    let mut metadata = BTreeMap::new();
     match source {
         Source::File(path) => {
             let (mtime, size) = file_facts(path).context("cannot read the file")?;
@@ -248,21 +266,25 @@ fn read(source: &Source, fetcher: &Fetcher) -> Result<Item> {
             }
             let bytes = std::fs::read(path).context("cannot read the file")?;
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            Ok(Item { uri, name, bytes, mtime })
+            Ok(Item { uri, name, bytes, mtime, metadata })
         }
         Source::Url { url, policy } => {
             let page = fetcher.get(url, *policy, limit)?;
-            Ok(Item { uri, name: page.name, bytes: page.bytes, mtime: 0 })
+            if *policy == Policy::Anywhere {
+                metadata.insert(ALLOW_PRIVATE.to_owned(), "yes".to_owned());
+            }
+            Ok(Item { uri, name: page.name, bytes: page.bytes, mtime: 0, metadata })
         }
         Source::Bytes { name, bytes } => {
-            Ok(Item { uri, name: name.clone(), bytes: bytes.clone(), mtime: 0 })
+            Ok(Item { uri, name: name.clone(), bytes: bytes.clone(), mtime: 0, metadata })
         }
     }
 }
 
 /// Prints what came of it, and turns it into an exit code.
 pub fn print_report(report: &Report, context: &Context) -> Result<Exit> {
-    let taken = report.added + report.unchanged + report.duplicates + report.removed;
+    let changed = report.added + report.duplicates + report.removed + report.kept.len();
+    let taken = changed + report.unchanged;
     let exit = match (report.interrupted, taken) {
         (true, _) => Exit::Interrupted,
         (false, 0) if !report.skipped.is_empty() => Exit::Failed,
@@ -278,7 +300,12 @@ pub fn print_report(report: &Report, context: &Context) -> Result<Exit> {
     for skipped in &report.skipped {
         context.note(format!("skipped: {}: {}", shown(&skipped.uri), skipped.reason));
     }
-    if report.interrupted {
+    for kept in &report.kept {
+        context.note(format!("kept as indexed before: {}: {}", shown(&kept.uri), kept.reason));
+    }
+    if report.interrupted && changed == 0 {
+        context.note("interrupted: the index is as it was");
+    } else if report.interrupted {
         context.note("interrupted: what is counted below is kept; the same command goes on");
     }
     let rate = report.passages as f64 / report.seconds.max(1e-3);
@@ -288,6 +315,7 @@ pub fn print_report(report: &Report, context: &Context) -> Result<Exit> {
         (report.unchanged, "unchanged"),
         (report.duplicates, "stored already"),
         (report.removed, "removed"),
+        (report.kept.len(), "kept as before"),
         (report.skipped.len(), "skipped"),
     ];
     for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {

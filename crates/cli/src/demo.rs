@@ -44,7 +44,7 @@ pub struct DemoArgs {
 
 pub fn run(args: &DemoArgs, context: &Context) -> Result<Exit> {
     let started = Instant::now();
-    let root = std::path::absolute(&args.folder)?;
+    let root = crate::paths::absolute(&args.folder)?;
     check_folder(&root)?;
     for name in [crate::config::DEFAULT_EMBEDDER, crate::config::DEFAULT_GENERATOR] {
         models::pull(context, name)?;
@@ -58,7 +58,7 @@ pub fn run(args: &DemoArgs, context: &Context) -> Result<Exit> {
     let indexing = Instant::now();
     let files = plumb_ingest::walk(&pages).files;
     let sources: Vec<Source> = files.into_iter().map(Source::File).collect();
-    let report = index(&project, &context, &project.store()?, &sources, false)?;
+    let report = index(&project, &context, &project.store()?, &sources, &[])?;
     if report.interrupted {
         return Ok(Exit::Interrupted);
     }

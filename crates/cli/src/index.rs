@@ -7,11 +7,13 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use indicatif::ProgressBar;
 use plumb_infer::Embedder;
-use plumb_ingest::{Budget, Document, Limits, Passage};
-use plumb_store::{Batch, Binding, DocId, DocumentRecord, MapEntry, PassageRecord, Store};
+use plumb_ingest::{Block, BlockKind, Budget, Document, Kind, Limits, Passage};
+use plumb_store::{
+    Batch, Binding, DocId, DocumentRecord, MapEntry, PassageRecord, Snapshot, Store,
+};
 use plumb_text::Analyzer;
 use serde::Serialize;
 
@@ -31,6 +33,8 @@ pub struct Item {
     pub bytes: Vec<u8>,
     /// Nanoseconds since 1970, 0 if unknown.
     pub mtime: i64,
+    /// What is remembered of the address beside its document.
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// What came of the items so far.
@@ -46,6 +50,8 @@ pub struct Report {
     pub passages: usize,
     pub skipped: Vec<SkippedItem>,
     pub warnings: Vec<SkippedItem>,
+    /// What could not be read again and was taken from the index, and why.
+    pub kept: Vec<SkippedItem>,
     pub seconds: f64,
     pub interrupted: bool,
     pub snapshot: String,
@@ -75,6 +81,7 @@ pub struct Indexer<'a> {
     batch: Batch,
     batch_since: Instant,
     pending: HashSet<DocId>,
+    all_at_once: bool,
     started: Instant,
     pub report: Report,
 }
@@ -97,9 +104,17 @@ impl<'a> Indexer<'a> {
             batch,
             batch_since: now,
             pending: HashSet::new(),
+            all_at_once: false,
             started: now,
             report: Report::default(),
         }
+    }
+
+    /// For a batch that begins with a reset: what the store holds is as good
+    /// as gone, and everything is committed in one step at the end, or nothing.
+    pub fn all_at_once(mut self) -> Self {
+        self.all_at_once = true;
+        self
     }
 
     /// Indexes every document in `item`.
@@ -120,7 +135,7 @@ impl<'a> Indexer<'a> {
                 break;
             }
         }
-        if !self.stop.is_set() {
+        if !self.stop.is_set() && !self.all_at_once {
             self.unbind_others(&item.uri, &uris);
         }
         self.commit_if_due()
@@ -134,34 +149,71 @@ impl<'a> Indexer<'a> {
         let snapshot = self.store.snapshot();
         let id = DocId::of(document.kind.name(), &document.sha256);
         let bound = snapshot.binding(&uri).is_some_and(|binding| binding.document == id);
-        let stored = snapshot.document(&id).is_some() || self.pending.contains(&id);
-        match (bound, stored) {
+        let stored = snapshot.document(&id).is_some();
+        match (bound && !self.all_at_once, stored && !self.all_at_once) {
             (true, _) => self.report.unchanged += 1,
-            (false, true) => self.report.duplicates += 1,
-            (false, false) => {
-                let Some(record) = self.record(id, document)? else { return Ok(()) };
+            (false, false) if !self.pending.contains(&id) => {
+                let passages = plumb_ingest::split(document, &self.budget(&self.count()));
+                if !self.put(id, document, passages)? {
+                    return Ok(());
+                }
                 self.report.added += 1;
-                self.report.passages += record.passages.len();
-                self.batch.put(record);
-                self.pending.insert(id);
             }
+            (false, _) => self.report.duplicates += 1,
         }
         self.batch.bind(Binding {
             uri,
             document: id,
             mtime: item.mtime,
             size: item.bytes.len() as u64,
-            metadata: BTreeMap::new(),
+            metadata: item.metadata.clone(),
         });
         Ok(())
     }
 
+    /// Indexes what the store holds of a document whose source cannot be read
+    /// any more: its passages, which are cut again if they have become too long.
+    pub fn keep(&mut self, stored: &StoredDocument, reason: &str) -> Result<()> {
+        let id = stored.binding.document;
+        if !self.pending.contains(&id) {
+            let passages = stored.passages(&self.budget(&self.count()));
+            if !self.put(id, &stored.document, passages)? {
+                return Ok(());
+            }
+        }
+        let uri = stored.binding.uri.clone();
+        self.report.kept.push(SkippedItem { uri, reason: reason.to_owned() });
+        self.batch.bind(stored.binding.clone());
+        Ok(())
+    }
+
+    /// Counts tokens. A text that cannot be counted is cut by its bytes, which
+    /// are never fewer.
+    fn count(&self) -> impl Fn(&str) -> usize + use<'a> {
+        let embedder = self.tools.embedder;
+        |text: &str| embedder.count_tokens(text).unwrap_or(text.len())
+    }
+
+    fn budget<'c>(&self, count: &'c dyn Fn(&str) -> usize) -> Budget<'c> {
+        Budget { max_tokens: self.tools.chunk_tokens, count }
+    }
+
+    /// Puts a document into the batch; false if Ctrl-C came first.
+    fn put(&mut self, id: DocId, document: &Document, passages: Vec<Passage>) -> Result<bool> {
+        let Some(record) = self.record(id, document, passages)? else { return Ok(false) };
+        self.report.passages += record.passages.len();
+        self.batch.put(record);
+        self.pending.insert(id);
+        Ok(true)
+    }
+
     /// The document with its passages embedded; `None` if Ctrl-C came first.
-    fn record(&self, id: DocId, document: &Document) -> Result<Option<DocumentRecord>> {
-        // A text that cannot be counted is cut by its bytes, which are never fewer.
-        let count = |text: &str| self.tools.embedder.count_tokens(text).unwrap_or(text.len());
-        let budget = Budget { max_tokens: self.tools.chunk_tokens, count: &count };
-        let passages = plumb_ingest::split(document, &budget);
+    fn record(
+        &self,
+        id: DocId,
+        document: &Document,
+        passages: Vec<Passage>,
+    ) -> Result<Option<DocumentRecord>> {
         let texts: Vec<String> =
             passages.iter().map(|passage| searchable(&document.title, passage)).collect();
         let mut vectors = Vec::with_capacity(texts.len());
@@ -214,6 +266,9 @@ impl<'a> Indexer<'a> {
     }
 
     fn commit_if_due(&mut self) -> Result<()> {
+        if self.all_at_once {
+            return Ok(());
+        }
         let due = self.batch.passages() >= BATCH_PASSAGES || self.batch_since.elapsed() > BATCH_AGE;
         if due { self.commit() } else { Ok(()) }
     }
@@ -229,13 +284,93 @@ impl<'a> Indexer<'a> {
     }
 
     /// Commits what is left and says what came of it.
+    ///
+    /// What is to be committed all at once is not if Ctrl-C came first.
     pub fn finish(mut self) -> Result<Report> {
-        self.commit()?;
+        if self.all_at_once && self.stop.is_set() {
+            self.report = Report { skipped: self.report.skipped, ..Report::default() };
+        } else {
+            self.commit()?;
+        }
         self.progress.finish_and_clear();
         self.report.seconds = self.started.elapsed().as_secs_f64();
         self.report.interrupted = self.stop.is_set();
         self.report.snapshot = self.store.snapshot().id().to_string();
         Ok(self.report)
+    }
+}
+
+/// A document as a snapshot has it, with the address that it is bound to.
+pub struct StoredDocument {
+    pub binding: Binding,
+    /// Without blocks.
+    document: Document,
+    passages: Vec<plumb_store::Passage>,
+}
+
+impl StoredDocument {
+    /// Reads what `binding` stands for in `snapshot`.
+    pub fn read(snapshot: &Snapshot, binding: &Binding) -> Result<Self> {
+        let uri = &binding.uri;
+        let stored = snapshot
+            .document(&binding.document)
+            .with_context(|| format!("the store has no document behind `{uri}`"))?;
+        let info = stored.info()?;
+        let kind = Kind::named(&info.kind).with_context(|| {
+            format!("`{uri}` is of the kind `{}`, which is not known", info.kind)
+        })?;
+        let document = Document {
+            name: String::new(),
+            kind,
+            sha256: info.sha256,
+            text: stored.text()?,
+            is_original: info.is_original,
+            title: info.title.clone(),
+            blocks: Vec::new(),
+            metadata: info.metadata.clone(),
+            warnings: Vec::new(),
+        };
+        let passages =
+            stored.passages().map(|at| snapshot.passage(at)).collect::<Result<_, _>>()?;
+        Ok(Self { binding: binding.clone(), document, passages })
+    }
+
+    /// The stored passages, each cut to `budget`.
+    fn passages(&self, budget: &Budget<'_>) -> Vec<Passage> {
+        let mut all = Vec::new();
+        let mut document = self.document.clone();
+        for stored in &self.passages {
+            document.blocks = vec![block(stored, &document.text)];
+            let passages = plumb_ingest::split(&document, budget).into_iter();
+            all.extend(
+                passages.map(|passage| Passage {
+                    heading_path: stored.heading_path.clone(),
+                    ..passage
+                }),
+            );
+        }
+        all
+    }
+}
+
+/// A passage of `text` as one block of it.
+fn block(stored: &plumb_store::Passage, text: &str) -> Block {
+    // Invariant of the store: a range is within the text, which is in memory.
+    let at = |byte: u64| usize::try_from(byte).unwrap_or(usize::MAX);
+    let range = at(stored.range.start)..at(stored.range.end);
+    let is_same = text.get(range.clone()) == Some(stored.text.as_str());
+    let map = stored.map.iter().map(|entry| plumb_ingest::MapEntry {
+        clean_start: at(entry.clean_start),
+        source_start: at(entry.source_start),
+        length: at(entry.length),
+    });
+    Block {
+        kind: BlockKind::Paragraph,
+        range,
+        text: if is_same { String::new() } else { stored.text.clone() },
+        map: if is_same { Vec::new() } else { map.collect() },
+        page: stored.page,
+        part: stored.part.clone(),
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::add::shown;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::paths::file_url;
+use crate::paths::{absolute, file_url};
 use crate::project::Project;
 
 /// List the documents
@@ -143,7 +143,7 @@ pub fn rm(args: &RmArgs, context: &Context) -> Result<Exit> {
     let mut batch = Batch::new();
     let mut removed = Vec::new();
     for name in &args.documents {
-        let folder = std::path::absolute(name).map(|path| file_url(&path)).unwrap_or_default();
+        let folder = absolute(name).map(|path| file_url(&path)).unwrap_or_default();
         let below = format!("{}/", folder.trim_end_matches('/'));
         let mut uris: Vec<String> = snapshot
             .bindings()
@@ -173,7 +173,7 @@ pub fn rm(args: &RmArgs, context: &Context) -> Result<Exit> {
 
 /// The one document that `name` means.
 pub fn find<'s>(snapshot: &'s Snapshot, name: &str) -> Result<&'s Binding> {
-    let url = std::path::absolute(name).map(|path| file_url(&path)).unwrap_or_default();
+    let url = absolute(name).map(|path| file_url(&path)).unwrap_or_default();
     if let Some(binding) = snapshot.binding(name).or_else(|| snapshot.binding(&url)) {
         return Ok(binding);
     }

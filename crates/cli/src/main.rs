@@ -25,6 +25,7 @@ mod models;
 mod paths;
 mod progress;
 mod project;
+mod rebuild;
 mod render;
 mod search;
 mod session;

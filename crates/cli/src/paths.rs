@@ -1,6 +1,7 @@
 //! Where things are kept on this machine.
 
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -26,6 +27,22 @@ fn user_cache() -> Option<PathBuf> {
         return Some(set("HOME")?.join("Library").join("Caches"));
     }
     set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))
+}
+
+/// `path` from the root on, without `.` and `..`, so that one file has one
+/// address. Links are not followed: `link/..` is the folder that the link is in.
+pub fn absolute(path: impl AsRef<Path>) -> io::Result<PathBuf> {
+    let mut plain = PathBuf::new();
+    for component in std::path::absolute(path)?.components() {
+        match component {
+            Component::ParentDir => drop(plain.pop()),
+            Component::CurDir => {}
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => {
+                plain.push(component);
+            }
+        }
+    }
+    Ok(plain)
 }
 
 /// `file://` URL of an absolute path: every byte outside the unreserved ones
@@ -69,6 +86,15 @@ mod tests {
         for path in ["/a b/c#d.md", "/50%/\u{e9}.txt", "/plain.md"] {
             assert_eq!(path_of_url(&file_url(Path::new(path))).unwrap(), Path::new(path));
         }
+    }
+
+    #[test]
+    fn a_path_with_dots_is_the_path_without_them() {
+        for path in ["/a/../b/c", "/../b/./c", "/b/x/y/../../c/"] {
+            assert_eq!(absolute(path).unwrap(), Path::new("/b/c"), "{path}");
+        }
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(absolute("x/../y").unwrap(), here.join("y"));
     }
 
     #[test]

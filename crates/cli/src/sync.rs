@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use plumb_store::{Batch, Snapshot};
+use plumb_store::Snapshot;
 use serde::Serialize;
 
-use crate::add::{Source, address, file_facts, index, print_report, shown};
+use crate::add::{Source, address, file_facts, index, print_report, shown, source_of};
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::fetch::Policy;
 use crate::paths::{file_url, path_of_url};
 use crate::project::Project;
 
@@ -50,15 +49,7 @@ pub fn run(args: &SyncArgs, context: &Context) -> Result<Exit> {
         print_difference(&difference, context)?;
         return Ok(Exit::Done);
     }
-    if !gone.is_empty() {
-        let mut batch = Batch::new();
-        for uri in &gone {
-            batch.unbind(uri);
-        }
-        store.commit(&batch)?;
-    }
-    let mut report = index(&project, context, &store, &sources, false)?;
-    report.removed += gone.len();
+    let mut report = index(&project, context, &store, &sources, &gone)?;
     report.unchanged = snapshot.bindings().count().saturating_sub(gone.len() + report.added);
     if !context.json {
         print_difference(&difference, context)?;
@@ -73,10 +64,10 @@ fn compare(snapshot: &Snapshot, args: &SyncArgs) -> (Difference, Vec<Source>, Ve
     let mut files: BTreeSet<PathBuf> = BTreeSet::new();
     for binding in snapshot.bindings() {
         let Some(path) = path_of_url(&binding.uri) else {
-            if args.urls && binding.uri.starts_with("http") {
-                let policy = Policy::PublicOnly;
-                sources.push(Source::Url { url: binding.uri.clone(), policy });
-                difference.changed.push(binding.uri.clone());
+            let source = source_of(binding).filter(|_| args.urls);
+            if let Some(source) = source.filter(|source| !sources.contains(source)) {
+                difference.changed.push(address(&source));
+                sources.push(source);
             }
             continue;
         };

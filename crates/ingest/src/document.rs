@@ -47,6 +47,28 @@ impl Kind {
             Self::Code => "code",
         }
     }
+
+    /// The kind that is stored under `name`.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    const ALL: [Self; 14] = [
+        Self::Markdown,
+        Self::Text,
+        Self::ReStructuredText,
+        Self::Html,
+        Self::Pdf,
+        Self::Docx,
+        Self::Pptx,
+        Self::Spreadsheet,
+        Self::Csv,
+        Self::Json,
+        Self::JsonLines,
+        Self::Epub,
+        Self::Mail,
+        Self::Code,
+    ];
 }
 
 /// One document, as text.

@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod e2e;
+mod embedder;
+mod indexing;
 mod models;
 mod outputs;
 mod run;
