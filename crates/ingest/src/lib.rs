@@ -16,6 +16,7 @@ mod docx;
 mod encoding;
 mod epub;
 mod error;
+mod guard;
 mod html;
 mod json;
 mod kind;
@@ -33,6 +34,7 @@ mod walk;
 mod xml;
 
 pub use document::{Block, BlockKind, Document, Kind, MapEntry};
+pub use guard::is_guarded;
 pub use limits::Limits;
 pub use load::{Loaded, Skipped, load};
 pub use split::{Budget, Passage, split};

@@ -1,14 +1,13 @@
 //! One file to documents: finds the format, reads it, and says what was left
 //! out.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use sha2::{Digest, Sha256};
 
 use crate::archive::joined;
 use crate::document::{BlockKind, Document, Draft, Kind, Outline};
 use crate::encoding::{self, Decoded};
 use crate::error::Error;
+use crate::guard::guarded;
 use crate::kind::{Format, file_name, format_of};
 use crate::{
     Limits, dates, docx, epub, html, json, mail, markdown, pdf, plain, pptx, sheet, table,
@@ -98,7 +97,7 @@ impl Loader<'_> {
     /// Reads a message, and then its attachments like members of an archive.
     fn mail(&mut self, name: &str, member: &str, bytes: &[u8]) {
         self.document(Kind::Mail, name, member, bytes);
-        let attachments = catch_unwind(|| mail::attachments(bytes)).unwrap_or_default();
+        let attachments = guarded(|| mail::attachments(bytes)).unwrap_or_default();
         for (attachment, bytes) in attachments {
             let path = joined(member, &attachment);
             if self.depth >= self.limits.nesting {
@@ -119,7 +118,7 @@ impl Loader<'_> {
 fn document(kind: Kind, name: &str, bytes: &[u8], limits: &Limits) -> Result<Document, Error> {
     // Readers of other people's formats are other people's code: a panic in
     // one of them must not end the reading of a folder.
-    let read = catch_unwind(AssertUnwindSafe(|| read(kind, name, bytes, limits)));
+    let read = guarded(|| read(kind, name, bytes, limits));
     let (text, outline, is_original) = read.unwrap_or(Err(Error::Damaged { kind: kind.name() }))?;
     let size = text.len() as u64;
     if size > limits.text_bytes {

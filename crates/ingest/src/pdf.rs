@@ -1,11 +1,10 @@
 //! PDF: the text of each page.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use pdf_extract::{Dictionary, Document, Object, PlainTextOutput, output_doc_page};
 
 use crate::document::{BlockKind, Draft, lines};
 use crate::error::Error;
+use crate::guard::guarded;
 
 /// The text of a PDF. Blocks carry their page, from 1.
 ///
@@ -41,12 +40,12 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Draft, Error> {
 }
 
 fn page_text(document: &Document, number: u32) -> Option<String> {
-    let read = catch_unwind(AssertUnwindSafe(|| {
+    let read = guarded(|| {
         let mut text = String::new();
         let mut output = PlainTextOutput::new(&mut text);
         output_doc_page(document, &mut output, number).ok().map(|()| text)
-    }));
-    read.ok().flatten()
+    });
+    read.flatten()
 }
 
 /// Paragraphs between blank lines.
