@@ -40,10 +40,23 @@ struct Stored {
     deterministic: bool,
 }
 
+/// A turn of a conversation, as the journals have it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct StoredTurn {
+pub struct StoredTurn {
     question: String,
     answer: String,
+}
+
+impl From<&Turn> for StoredTurn {
+    fn from(turn: &Turn) -> Self {
+        Self { question: turn.question.clone(), answer: turn.answer.clone() }
+    }
+}
+
+impl From<StoredTurn> for Turn {
+    fn from(stored: StoredTurn) -> Self {
+        Self { question: stored.question, answer: stored.answer }
+    }
 }
 
 /// Stores `answer`, so that it can be shown and replayed.
@@ -51,10 +64,7 @@ pub fn keep(project: &Project, session: &Session, answer: &Answer, history: &[Tu
     let stored = Stored {
         answer: answer.clone(),
         settings: session.settings.clone(),
-        history: history
-            .iter()
-            .map(|turn| StoredTurn { question: turn.question.clone(), answer: turn.answer.clone() })
-            .collect(),
+        history: history.iter().map(StoredTurn::from).collect(),
         written: session.written.clone(),
         deterministic: session.is_deterministic(),
     };
@@ -180,10 +190,6 @@ fn replay(project: &Project, stored: &Stored, context: &Context) -> Result<Answe
         let recorded = (id, stored.written.clone());
         Session::with_recorded(project, context, snapshot, settings, recorded)?
     };
-    let history: Vec<Turn> = stored
-        .history
-        .iter()
-        .map(|turn| Turn { question: turn.question.clone(), answer: turn.answer.clone() })
-        .collect();
+    let history: Vec<Turn> = stored.history.iter().cloned().map(Turn::from).collect();
     session.ask(&stored.answer.question, &history, &mut |_| go_on(context))
 }

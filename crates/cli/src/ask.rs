@@ -78,7 +78,10 @@ impl Choices {
             config.threshold = threshold;
         }
         if let Some(max_sentences) = self.max_sentences {
-            config.max_sentences = max_sentences.max(1);
+            if max_sentences == 0 {
+                bail!("--max-sentences is 0; it must be at least 1");
+            }
+            config.max_sentences = max_sentences;
         }
         Ok(())
     }

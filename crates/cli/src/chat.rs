@@ -2,11 +2,10 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use plumb_answer::Turn;
-use serde_json::json;
 
-use crate::answers;
+use crate::answers::{self, StoredTurn};
 use crate::ask::{Choices, ask_on_terminal, go_on, stale_notices};
 use crate::context::Context;
 use crate::exit::Exit;
@@ -23,15 +22,25 @@ use crate::session::{Session, StoredSettings};
 pub struct ChatArgs {
     #[command(flatten)]
     choices: Choices,
+
+    /// Go on with the last conversation, or with the one that had this answer, from there
+    #[arg(long, value_name = "ID", num_args = 0..=1, default_missing_value = "")]
+    resume: Option<String>,
 }
 
 pub fn run(args: &ChatArgs, context: &Context) -> Result<Exit> {
     let mut project = Project::find(context)?;
     args.choices.apply(&mut project.config)?;
+    let mut history = match &args.resume {
+        Some(id) => stored_conversation(&project, id)?,
+        None => Vec::new(),
+    };
     let settings = StoredSettings::new(&project.config, args.choices.filter.clone());
     let mut session = Session::open(&project, context, project.snapshot()?, settings)?;
-    let mut history: Vec<Turn> = Vec::new();
     let mut last = None;
+    if let Some(turn) = history.last() {
+        context.note(format!("going on after: {}", turn.question));
+    }
     if io::stdin().is_terminal() {
         context.note("ask away; /sources, /new, /quit");
     }
@@ -95,10 +104,29 @@ fn print_prompt() -> Result<()> {
 
 /// Stores the conversation under the id of its last answer.
 fn keep_conversation(project: &Project, history: &[Turn], id: &str) -> Result<()> {
-    let turns: Vec<_> = history
-        .iter()
-        .map(|turn| json!({"question": turn.question, "answer": turn.answer}))
-        .collect();
+    let turns: Vec<StoredTurn> = history.iter().map(StoredTurn::from).collect();
     let json = serde_json::to_vec(&turns)?;
     project.conversations()?.append(id, &json).context("cannot store the conversation")
+}
+
+/// The turns up to the answer whose id begins with `id`; the last conversation
+/// if that is empty.
+fn stored_conversation(project: &Project, id: &str) -> Result<Vec<Turn>> {
+    let journal = project.conversations()?;
+    let matches: Vec<&str> =
+        journal.iter().map(|(known, _)| known).filter(|known| known.starts_with(id)).collect();
+    let id = match (matches.as_slice(), id) {
+        ([.., last], "") => *last,
+        ([only], _) => *only,
+        ([], "") => bail!("there is no conversation to go on with: `plumb chat` begins one"),
+        ([], _) => bail!(
+            "there is no conversation with the answer `{id}`: `plumb answer list` shows what was \
+             answered"
+        ),
+        (several, _) => bail!("`{id}` is the beginning of {} answers", several.len()),
+    };
+    let bytes = journal.get(id)?.with_context(|| format!("the conversation `{id}` is gone"))?;
+    let turns: Vec<StoredTurn> = serde_json::from_slice(&bytes)
+        .with_context(|| format!("the conversation `{id}` cannot be read"))?;
+    Ok(turns.into_iter().map(Turn::from).collect())
 }

@@ -18,6 +18,7 @@ mod doctor;
 mod endpoint;
 mod exit;
 mod fetch;
+mod generator;
 mod hints;
 mod index;
 mod list;
@@ -33,6 +34,7 @@ mod snapshots;
 mod sync;
 
 use std::io::{self, Write};
+use std::panic;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -43,6 +45,7 @@ use crate::context::{Context, Stop};
 use crate::exit::Exit;
 
 fn main() -> ExitCode {
+    silence_guarded_panics();
     let cli = Cli::parse();
     match run(&cli) {
         Ok(exit) => exit.into(),
@@ -57,6 +60,17 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Leaves panics that a reader of documents catches and reports itself out of
+/// standard error. All others are printed as before.
+fn silence_guarded_panics() {
+    let previous = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        if !plumb_ingest::is_guarded() {
+            previous(panic);
+        }
+    }));
 }
 
 fn run(cli: &Cli) -> Result<Exit> {

@@ -1,6 +1,6 @@
 //! `plumb search`: passages with their ranks and both scores.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use plumb_retrieve::{Bm25, Filter, Fusion, Hit, Mode, Query};
 use plumb_store::Snapshot;
 use serde_json::json;
@@ -40,12 +40,12 @@ pub struct SearchArgs {
 
 pub fn run(args: &SearchArgs, context: &Context) -> Result<Exit> {
     let project = Project::find(context)?;
+    let filter = args.filter.as_deref().map(Filter::parse).transpose()?;
+    let mode = mode(args, project.config.mode)?;
     let snapshot = match &args.as_of {
         Some(prefix) => project.snapshot_named(prefix)?,
         None => project.snapshot()?,
     };
-    let filter = args.filter.as_deref().map(Filter::parse).transpose()?;
-    let mode = mode(args, project.config.mode);
     let vector = match mode {
         Mode::Lexical => None,
         Mode::Dense | Mode::Fused(_) => {
@@ -66,18 +66,24 @@ pub fn run(args: &SearchArgs, context: &Context) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn mode(args: &SearchArgs, setting: Mode) -> Mode {
+fn mode(args: &SearchArgs, setting: Mode) -> Result<Mode> {
     let weighted = |dense_weight| Mode::Fused(Fusion::Weighted { dense_weight });
-    match (args.mode, args.dense_weight) {
-        (Some(ModeName::Dense), _) => Mode::Dense,
-        (Some(ModeName::Lexical), _) => Mode::Lexical,
+    let alone = |name: &str, mode| match args.dense_weight {
+        Some(weight) => bail!(
+            "--dense-weight is {weight}, but --mode {name} fuses nothing: leave one of the two out"
+        ),
+        None => Ok(mode),
+    };
+    Ok(match (args.mode, args.dense_weight) {
+        (Some(ModeName::Dense), _) => alone("dense", Mode::Dense)?,
+        (Some(ModeName::Lexical), _) => alone("lexical", Mode::Lexical)?,
         (Some(ModeName::Fused) | None, Some(weight)) => weighted(weight),
         (Some(ModeName::Fused), None) => match setting {
             Mode::Fused(_) => setting,
             Mode::Dense | Mode::Lexical => Mode::default(),
         },
         (None, None) => setting,
-    }
+    })
 }
 
 fn print(hits: &[Hit], snapshot: &Snapshot, context: &Context) -> Result<()> {

@@ -1,10 +1,7 @@
 //! Everything loaded that questions need, so that a conversation loads it once.
 
-use anyhow::{Context as _, Result, bail};
-use plumb_answer::{
-    Answer, LocalWriter, ModelId, OnEvent, Recorder, Replayer, Settings, Sources, Turn, Writer,
-};
-use plumb_infer::LanguageModel;
+use anyhow::{Result, bail};
+use plumb_answer::{Answer, ModelId, OnEvent, Recorder, Replayer, Settings, Sources, Turn, Writer};
 use plumb_retrieve::{Filter, Fusion, Mode};
 use plumb_store::Snapshot;
 use plumb_text::Analyzer;
@@ -13,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Config, WordingName};
 use crate::context::Context;
 use crate::endpoint::Endpoint;
+use crate::generator::Generator;
 use crate::models::locate;
 use crate::project::{LoadedEmbedder, Project, analyzer};
 
@@ -85,7 +83,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Loads what `settings` name.
+    /// Loads what `settings` name, and a local generator when it first writes.
     pub fn open(
         project: &Project,
         context: &Context,
@@ -164,8 +162,5 @@ fn writer(
         return Ok(Some(Box::new(endpoint)));
     }
     let located = locate(context, &settings.generator)?;
-    let model = LanguageModel::load(&located.path, project.config.threads)
-        .with_context(|| format!("cannot load the generator `{}`", located.name))?;
-    let id = ModelId { name: located.name, sha256: Some(located.sha256) };
-    Ok(Some(Box::new(LocalWriter::new(model, id))))
+    Ok(Some(Box::new(Generator::new(located, project.config.threads))))
 }

@@ -23,7 +23,10 @@ pub enum ModelVerb {
     },
     /// Download models and check their hashes
     Pull(PullArgs),
-    /// Take in a GGUF file or a Hugging Face folder
+    /// Take in a GGUF file, or a Hugging Face folder of an embedder
+    ///
+    /// A generator must be a GGUF file. A Hugging Face folder, with config.json,
+    /// tokenizer.json and safetensors, can be an embedder only.
     Import(ImportArgs),
     /// Remove a model from this machine
     Rm {
@@ -40,7 +43,7 @@ pub struct PullArgs {
 
 #[derive(clap::Args, Debug)]
 pub struct ImportArgs {
-    /// A GGUF file, or a folder with config.json and safetensors
+    /// A GGUF file, or the Hugging Face folder of an embedder
     path: PathBuf,
 
     /// What to call it [default: the name of the file or folder]

@@ -4,78 +4,9 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::process::Stdio;
 use std::thread;
 
-use serde_json::Value;
-
-use crate::embedder;
 use crate::run::Place;
-
-const SETTINGS: &str = "[models]\nembedder = \"EMBEDDER\"\n";
-
-impl Place {
-    /// A place with an embedder, and two pages in `docs`.
-    fn with_documents() -> Self {
-        let place = Self::new();
-        embedder::write(&place.path().join("one"), 1);
-        embedder::write(&place.path().join("two"), 2);
-        place.set_embedder("one");
-        fs::create_dir(place.path().join("docs")).unwrap();
-        place.write("docs/cellar.md", "# Cellar\n\nThe wine is in the cellar.\n");
-        place.write("docs/attic.md", "# Attic\n\nThe books are in the attic.\n");
-        place
-    }
-
-    fn set_embedder(&self, folder: &str) {
-        let folder = self.path().join(folder);
-        let settings = SETTINGS.replace("EMBEDDER", folder.to_str().unwrap());
-        fs::write(self.path().join("plumb.toml"), settings).unwrap();
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.path().join(name), text).unwrap();
-    }
-
-    /// Runs a verb that prints JSON and ends with 0.
-    #[track_caller]
-    fn json(&self, arguments: &[&str]) -> Value {
-        let output = self.output(&[arguments, &["--json"]].concat());
-        assert!(output.status.success(), "{}", self.show(&output));
-        serde_json::from_slice(&output.stdout).unwrap()
-    }
-
-    /// Runs a verb that fails, and gives what it says.
-    #[track_caller]
-    fn fails(&self, arguments: &[&str]) -> String {
-        let output = self.output(arguments);
-        assert_eq!(output.status.code(), Some(1), "{}", self.show(&output));
-        self.show(&output)
-    }
-
-    /// The ends of the addresses in the index, sorted.
-    #[track_caller]
-    fn listed(&self) -> Vec<String> {
-        let list = self.json(&["list"]);
-        let names = list.as_array().unwrap().iter().map(|document| {
-            let uri = document["uri"].as_str().unwrap();
-            uri.rsplit('/').next().unwrap().to_owned()
-        });
-        names.collect()
-    }
-
-    fn add_from_stdin(&self, text: &str) {
-        let mut command = self.command(&["add", "-", "--name", "note.md"]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-        assert!(child.wait().unwrap().success());
-    }
-
-    #[track_caller]
-    fn snapshots(&self) -> usize {
-        self.json(&["snapshots"]).as_array().unwrap().len()
-    }
-}
 
 /// Answers one request with a page; gives its address.
 fn serve_once(page: &'static str) -> String {
@@ -228,4 +159,35 @@ fn a_file_has_one_address_however_it_is_called() {
     assert_eq!(place.json(&["show", "sub/../docs/attic.md"])["title"], "Attic");
     place.json(&["rm", "sub/../docs"]);
     assert!(place.listed().is_empty());
+}
+
+/// A PDF with a page that its reader panics on.
+fn pdf_that_panics() -> String {
+    let content = "BT /None 1 Tf 72 700 Td (Lost.) Tj ET";
+    let objects = [
+        "<</Type/Catalog/Pages 2 0 R>>".to_owned(),
+        "<</Type/Pages/Count 1/Kids[3 0 R]>>".to_owned(),
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 4 0 R/Resources<<>>>>".to_owned(),
+        format!("<</Length {}>>stream\n{content}\nendstream", content.len()),
+    ];
+    let mut pdf = "%PDF-1.5\n".to_owned();
+    let mut table = "0000000000 65535 f \n".to_owned();
+    for (number, object) in (1..).zip(&objects) {
+        table.push_str(&format!("{:010} 00000 n \n", pdf.len()));
+        pdf.push_str(&format!("{number} 0 obj\n{object}\nendobj\n"));
+    }
+    let start = pdf.len();
+    format!("{pdf}xref\n0 5\n{table}trailer\n<</Size 5/Root 1 0 R>>\nstartxref\n{start}\n%%EOF\n")
+}
+
+#[test]
+fn a_pdf_that_its_reader_panics_on_is_reported_and_nothing_else() {
+    let place = Place::with_documents();
+    place.json(&["init"]);
+    place.write("docs/broken.pdf", &pdf_that_panics());
+    let output = place.output(&["add", "docs/broken.pdf"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    let reason = "broken.pdf: damaged, or not pdf as this program knows it\n";
+    assert!(said.starts_with("skipped: ") && said.ends_with(reason), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
 }

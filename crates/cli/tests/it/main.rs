@@ -3,9 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod asking;
 mod e2e;
 mod embedder;
 mod indexing;
 mod models;
 mod outputs;
+mod project;
 mod run;

@@ -17,6 +17,11 @@ fn help_of_model_pull() {
 }
 
 #[test]
+fn help_of_model_import() {
+    assert_snapshot!(Place::new().seen(&["model", "import", "--help"]));
+}
+
+#[test]
 fn an_unknown_verb() {
     assert_snapshot!(Place::new().seen(&["adn"]));
 }

@@ -1,0 +1,53 @@
+//! A generator of this machine, as a writer of answers that is loaded when it
+//! first writes: an abstention needs no generator.
+
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+
+use plumb_answer::{LocalWriter, ModelId, Request, Writer, WriterError};
+use plumb_infer::LanguageModel;
+
+use crate::models::Located;
+
+/// A local model that may not be in memory yet.
+pub struct Generator {
+    located: Located,
+    threads: NonZeroUsize,
+    writer: Option<LocalWriter>,
+}
+
+impl Generator {
+    /// Will load what `located` says, to run on `threads` threads.
+    pub fn new(located: Located, threads: NonZeroUsize) -> Self {
+        Self { located, threads, writer: None }
+    }
+
+    fn load(&self) -> Result<LocalWriter, WriterError> {
+        let model = LanguageModel::load(&self.located.path, self.threads).map_err(|error| {
+            WriterError { model: self.located.name.clone(), source: Box::new(error) }
+        })?;
+        Ok(LocalWriter::new(model, self.id()))
+    }
+}
+
+impl Writer for Generator {
+    fn id(&self) -> ModelId {
+        ModelId { name: self.located.name.clone(), sha256: Some(self.located.sha256.clone()) }
+    }
+
+    fn is_deterministic(&self) -> bool {
+        true
+    }
+
+    fn write(
+        &mut self,
+        request: &Request<'_>,
+        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<String, WriterError> {
+        let writer = match self.writer.take() {
+            Some(writer) => writer,
+            None => self.load()?,
+        };
+        self.writer.insert(writer).write(request, on_text)
+    }
+}
