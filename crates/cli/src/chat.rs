@@ -63,18 +63,18 @@ pub fn run(args: &ChatArgs, context: &Context) -> Result<Exit> {
                     ask_on_terminal(&mut session, question, &history, context)?
                 };
                 answers::keep(&project, &session, &answer, &history)?;
-                if context.json {
-                    context.print_json(&answer)?;
-                } else {
-                    sources(&answer, &mut io::stdout().lock())?;
-                    stale_notices(&answer, context);
-                }
                 let asked = answer.standalone_question.clone();
                 history.push(Turn {
                     question: asked.unwrap_or_else(|| question.to_owned()),
                     answer: answer.answer.clone(),
                 });
                 keep_conversation(&project, &history, &answer.answer_id)?;
+                if context.json {
+                    context.print_json(&answer)?;
+                } else {
+                    sources(&answer, &mut io::stdout().lock())?;
+                    stale_notices(&answer, context);
+                }
                 last = Some(answer);
             }
         }
