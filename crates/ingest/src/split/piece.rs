@@ -22,7 +22,7 @@ impl Piece {
         if block.text.is_empty() {
             return block.range.start + self.range.start..block.range.start + self.range.end;
         }
-        source_start(block, self.range.start)..source_end(block, self.range.end)
+        source_start(document, block, self.range.start)..source_end(document, block, self.range.end)
     }
 }
 
@@ -38,23 +38,33 @@ pub(super) fn pieces(document: &Document, index: usize, budget: &Budget) -> Vec<
 }
 
 /// Where clean byte `at` comes from.
-fn source_start(block: &Block, at: usize) -> usize {
-    let after = block.map.partition_point(|entry| entry.clean_start <= at);
-    let Some(entry) = after.checked_sub(1).map(|before| block.map[before]) else {
-        return block.range.start;
-    };
-    entry.source_start + (at - entry.clean_start).min(entry.length)
+fn source_start(document: &Document, block: &Block, at: usize) -> usize {
+    source(document, block, at, block.map.partition_point(|entry| entry.clean_start <= at))
 }
 
 /// Where the clean text before byte `at` ends in the source.
-fn source_end(block: &Block, at: usize) -> usize {
-    let after = block.map.partition_point(|entry| entry.clean_start < at);
-    if let Some(entry) = after.checked_sub(1).map(|before| block.map[before])
-        && at - entry.clean_start <= entry.length
-    {
-        return entry.source_start + (at - entry.clean_start);
+fn source_end(document: &Document, block: &Block, at: usize) -> usize {
+    source(document, block, at, block.map.partition_point(|entry| entry.clean_start < at))
+}
+
+/// Where clean byte `at` is in the source, if the first `before` entries of the
+/// map begin before it.
+///
+/// Between entries, where the text was decoded, the two sides are taken to run
+/// at one pace: what is cut there neither overlaps nor is empty.
+fn source(document: &Document, block: &Block, at: usize, before: usize) -> usize {
+    let mut start = (0, block.range.start);
+    if let Some(entry) = before.checked_sub(1).map(|last| block.map[last]) {
+        if at - entry.clean_start <= entry.length {
+            return entry.source_start + (at - entry.clean_start);
+        }
+        start = (entry.clean_start + entry.length, entry.source_start + entry.length);
     }
-    block.map.get(after).map_or(block.range.end, |next| next.source_start)
+    let end = block.map.get(before).map(|entry| (entry.clean_start, entry.source_start));
+    let end = end.unwrap_or((block.text.len(), block.range.end));
+    let passed = (at - start.0) * end.1.saturating_sub(start.1);
+    let passed = passed.checked_div(end.0 - start.0).unwrap_or(0);
+    document.text.floor_char_boundary(start.1 + passed)
 }
 
 /// The text of several pieces with its map.

@@ -86,6 +86,17 @@ fn a_passage_that_equals_its_source_has_no_map() {
 }
 
 #[test]
+fn decoded_text_that_is_cut_has_sources_that_do_not_overlap() {
+    let html = "<p>&lt;&lt;&amp;&gt;&gt;&gt;&amp;&amp;&amp;&amp;word</p>";
+    let count = |text: &str| text.len();
+    let found = split(&document("a.html", html), &Budget { max_tokens: 1, count: &count });
+    assert!(found.len() >= 10, "{found:?}");
+    for pair in found.windows(2) {
+        assert!(!pair[0].range.is_empty() && pair[0].range.end <= pair[1].range.start, "{pair:?}");
+    }
+}
+
+#[test]
 fn a_line_of_ten_megabytes_is_cut() {
     let text = "x".repeat(10 << 20);
     let count = |text: &str| text.len().div_ceil(4);
