@@ -8,7 +8,6 @@
 //! the bias so that 0.5 lies between the handbook's answerable questions and the
 //! others (`bench/README.md`): a scale to choose a threshold on, not a
 //! probability.
-
 //!
 //! A question for a number ("how many", "when") is not supported by evidence
 //! without one, however close it is.
