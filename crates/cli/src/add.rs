@@ -12,7 +12,7 @@ use plumb_store::{Batch, Binding, Snapshot, Store};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::fetch::{Fetcher, Policy};
-use crate::index::{Indexer, Item, Report, SkippedItem, Tools};
+use crate::index::{Indexer, Item, Report, SkippedItem, Tools, is_whole};
 use crate::models::{Located, locate};
 use crate::paths::{absolute, file_url, path_of_url};
 use crate::project::{
@@ -166,9 +166,14 @@ pub fn index(
     for uri in gone {
         batch.unbind(uri);
     }
-    let fresh: Vec<&Source> =
-        sources.iter().filter(|source| !is_unchanged(source, &snapshot)).collect();
-    let unchanged = sources.len() - fresh.len();
+    let known = by_source(&snapshot);
+    let (mut fresh, mut unchanged) = (Vec::new(), 0);
+    for source in sources {
+        match unchanged_documents(source, &known) {
+            Some(count) => unchanged += count,
+            None => fresh.push(source),
+        }
+    }
     if fresh.is_empty() {
         let id = if gone.is_empty() { snapshot.id() } else { store.commit(&batch)? };
         let (removed, snapshot) = (gone.len(), id.to_string());
@@ -223,13 +228,22 @@ fn check_chunking(snapshot: &Snapshot, project: &Project) -> Result<()> {
     }
 }
 
-/// True if the file has the size and time that it had when it was indexed.
-fn is_unchanged(source: &Source, snapshot: &Snapshot) -> bool {
-    let Source::File(path) = source else { return false };
-    let Some(binding) = snapshot.binding(&file_url(path)) else { return false };
-    file_facts(path).is_ok_and(|(mtime, size)| {
-        binding.mtime != 0 && binding.mtime == mtime && binding.size == size
-    })
+/// What is bound to each address of a source: several for an archive.
+fn by_source(snapshot: &Snapshot) -> BTreeMap<&str, Vec<&Binding>> {
+    let mut known: BTreeMap<&str, Vec<&Binding>> = BTreeMap::new();
+    for binding in snapshot.bindings() {
+        known.entry(source_address(&binding.uri)).or_default().push(binding);
+    }
+    known
+}
+
+/// How many documents the index has of a file, if all of them are there and the
+/// file has the size and time that it had then.
+fn unchanged_documents(source: &Source, known: &BTreeMap<&str, Vec<&Binding>>) -> Option<usize> {
+    let Source::File(path) = source else { return None };
+    let bindings = known.get(file_url(path).as_str())?;
+    let facts = file_facts(path).ok()?;
+    is_whole(bindings, facts).then_some(bindings.len())
 }
 
 /// Modification time in nanoseconds since 1970, and size in bytes.

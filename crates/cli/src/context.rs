@@ -70,7 +70,7 @@ impl Context {
             None => std::env::current_dir()?,
         };
         Ok(Self {
-            folder: std::path::absolute(folder)?,
+            folder: crate::paths::absolute(folder)?,
             config_path: global.config.clone(),
             threads: global.threads,
             json: global.json,

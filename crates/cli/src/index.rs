@@ -23,6 +23,9 @@ use crate::context::Stop;
 const BATCH_PASSAGES: usize = 256;
 /// Age of a batch before it is committed.
 const BATCH_AGE: Duration = Duration::from_secs(3);
+/// Remembered with the addresses of the documents of one file, if it has
+/// several: how many.
+const MEMBERS: &str = "members";
 
 /// A file or page to be indexed, already read.
 pub struct Item {
@@ -126,11 +129,22 @@ impl<'a> Indexer<'a> {
             let uri = member_uri(&item.uri, &skipped.name);
             self.report.skipped.push(SkippedItem { uri, reason: skipped.reason });
         }
+        let mut metadata = item.metadata.clone();
+        if loaded.documents.len() > 1 {
+            metadata.insert(MEMBERS.to_owned(), loaded.documents.len().to_string());
+        }
         let mut uris = Vec::new();
         for document in &loaded.documents {
             let uri = member_uri(&item.uri, &document.name);
             uris.push(uri.clone());
-            self.add_document(item, uri, document)?;
+            let binding = Binding {
+                uri,
+                document: DocId::of(document.kind.name(), &document.sha256),
+                mtime: item.mtime,
+                size: item.bytes.len() as u64,
+                metadata: metadata.clone(),
+            };
+            self.add_document(binding, document)?;
             if self.stop.is_set() {
                 break;
             }
@@ -141,14 +155,14 @@ impl<'a> Indexer<'a> {
         self.commit_if_due()
     }
 
-    fn add_document(&mut self, item: &Item, uri: String, document: &Document) -> Result<()> {
+    fn add_document(&mut self, binding: Binding, document: &Document) -> Result<()> {
         for warning in &document.warnings {
-            let warning = SkippedItem { uri: uri.clone(), reason: warning.clone() };
+            let warning = SkippedItem { uri: binding.uri.clone(), reason: warning.clone() };
             self.report.warnings.push(warning);
         }
         let snapshot = self.store.snapshot();
-        let id = DocId::of(document.kind.name(), &document.sha256);
-        let bound = snapshot.binding(&uri).is_some_and(|binding| binding.document == id);
+        let id = binding.document;
+        let bound = snapshot.binding(&binding.uri).is_some_and(|bound| bound.document == id);
         let stored = snapshot.document(&id).is_some();
         match (bound && !self.all_at_once, stored && !self.all_at_once) {
             (true, _) => self.report.unchanged += 1,
@@ -161,13 +175,7 @@ impl<'a> Indexer<'a> {
             }
             (false, _) => self.report.duplicates += 1,
         }
-        self.batch.bind(Binding {
-            uri,
-            document: id,
-            mtime: item.mtime,
-            size: item.bytes.len() as u64,
-            metadata: item.metadata.clone(),
-        });
+        self.batch.bind(binding);
         Ok(())
     }
 
@@ -372,6 +380,16 @@ fn block(stored: &plumb_store::Passage, text: &str) -> Block {
         page: stored.page,
         part: stored.part.clone(),
     }
+}
+
+/// True if `bindings` are all that a file with this time and size gives: an
+/// archive may have been read in part, or have lost a member to `plumb rm`.
+pub fn is_whole(bindings: &[&Binding], (mtime, size): (i64, u64)) -> bool {
+    let Some(first) = bindings.first() else { return false };
+    let members = first.metadata.get(MEMBERS).map_or(Ok(1), |members| members.parse());
+    members == Ok(bindings.len())
+        && mtime != 0
+        && bindings.iter().all(|binding| binding.mtime == mtime && binding.size == size)
 }
 
 fn member_uri(uri: &str, member: &str) -> String {

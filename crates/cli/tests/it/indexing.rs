@@ -2,9 +2,12 @@
 //! embedder that is small enough for every test.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{Cursor, Read, Write};
 use std::net::TcpListener;
 use std::thread;
+
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
 
 use crate::run::Place;
 
@@ -159,6 +162,54 @@ fn a_file_has_one_address_however_it_is_called() {
     assert_eq!(place.json(&["show", "sub/../docs/attic.md"])["title"], "Attic");
     place.json(&["rm", "sub/../docs"]);
     assert!(place.listed().is_empty());
+}
+
+/// A ZIP archive of files with their texts.
+fn zipped(files: &[(&str, &str)]) -> Vec<u8> {
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, text) in files {
+        archive.start_file(*name, SimpleFileOptions::default()).unwrap();
+        archive.write_all(text.as_bytes()).unwrap();
+    }
+    archive.finish().unwrap().into_inner()
+}
+
+#[test]
+fn an_archive_is_read_again_if_it_changed_or_the_index_lacks_a_member() {
+    let place = Place::with_documents();
+    let path = place.path().join("docs/old.zip");
+    let bytes =
+        zipped(&[("barn.md", "The hay is in the barn."), ("shed.md", "The rake is there.")]);
+    fs::write(&path, &bytes).unwrap();
+    let time = fs::metadata(&path).unwrap().modified().unwrap();
+    // Reading it would be seen: these bytes of the same size are no archive.
+    let set = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+    };
+    assert_eq!(place.json(&["add", "docs"])["added"], 4);
+    set(&vec![b'?'; bytes.len()]);
+    let again = place.json(&["add", "docs"]);
+    assert_eq!((&again["unchanged"], &again["added"]), (&4.into(), &0.into()), "{again}");
+
+    set(&bytes);
+    place.json(&["rm", "old.zip#shed.md"]);
+    assert_eq!(place.listed(), ["attic.md", "cellar.md", "old.zip#barn.md"]);
+    place.json(&["add", "docs"]);
+    assert_eq!(place.listed(), ["attic.md", "cellar.md", "old.zip#barn.md", "old.zip#shed.md"]);
+
+    fs::write(&path, zipped(&[("barn.md", "The hay is gone.")])).unwrap();
+    place.json(&["add", "docs"]);
+    assert_eq!(place.listed(), ["attic.md", "cellar.md", "old.zip#barn.md"]);
+}
+
+#[test]
+fn a_project_is_looked_for_in_the_folder_that_dots_lead_to() {
+    let place = Place::with_documents();
+    fs::create_dir(place.path().join("inner")).unwrap();
+    place.json(&["--project", "inner", "init"]);
+    // The folder `inner` is on the way, but not above the one that is meant.
+    assert!(place.fails(&["--project", "inner/../docs", "list"]).contains("there is no project"));
 }
 
 /// A PDF with a page that its reader panics on.
