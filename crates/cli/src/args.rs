@@ -84,6 +84,8 @@ pub enum Verb {
     /// Show or re-run stored answers
     #[command(subcommand)]
     Answer(crate::answers::AnswerVerb),
+    /// Say what the project holds and what it answers with
+    Status,
     /// List the states that the index has been in
     Snapshots,
     /// List, fetch, import and remove models

@@ -31,6 +31,7 @@ mod render;
 mod search;
 mod session;
 mod snapshots;
+mod status;
 mod sync;
 
 use std::io::{self, Write};
@@ -87,6 +88,7 @@ fn run(cli: &Cli) -> Result<Exit> {
         Verb::Ask(args) => ask::run(args, &context),
         Verb::Chat(args) => chat::run(args, &context),
         Verb::Answer(verb) => answers::run(verb, &context),
+        Verb::Status => status::run(&context),
         Verb::Snapshots => snapshots::run(&context),
         Verb::Model(verb) => models::run(verb, &context),
         Verb::Bench(verb) => bench::run(verb, &context),

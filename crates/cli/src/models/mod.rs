@@ -70,6 +70,20 @@ pub fn names_here(context: &Context) -> Anyhow<Vec<String>> {
     Ok(here.map(|model| model.name.clone()).chain(models.imported_names()).collect())
 }
 
+/// The bytes of a model of a name or a path, unchecked; `None` if it is not here.
+pub fn bytes_here(context: &Context, name_or_path: &str) -> Anyhow<Option<u64>> {
+    let models = Models::open(&context.models)?;
+    let total = |files: &[ModelFile]| files.iter().map(|file| file.bytes).sum();
+    if let Some(model) = models.catalogue.find(name_or_path) {
+        return Ok(models.is_there(model).then(|| total(&model.files)));
+    }
+    if let Some(imported) = models.imported(name_or_path)? {
+        return Ok(Some(total(&imported.files)));
+    }
+    let weights = import::weights_at(Path::new(name_or_path)).ok();
+    Ok(weights.and_then(|path| fs::metadata(path).ok()).map(|metadata| metadata.len()))
+}
+
 /// Whether an error is that the user pressed Ctrl-C.
 pub fn is_interruption(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| matches!(cause.downcast_ref(), Some(Error::Interrupted)))

@@ -41,6 +41,23 @@ fn doctor_says_what_a_report_needs() {
 }
 
 #[test]
+fn status_says_what_the_project_holds() {
+    let place = Place::with_documents();
+    place.json(&["add", "docs"]);
+    let status = place.json(&["status"]);
+    assert_eq!((&status["documents"], &status["passages"]), (&2.into(), &2.into()), "{status}");
+    assert_eq!(status["kinds"], serde_json::json!({"markdown": 2}));
+    assert_eq!((&status["snapshots"], &status["answers"]), (&1.into(), &0.into()), "{status}");
+    assert!(status["embedder"]["bytes"].as_u64() > Some(0), "{status}");
+    assert!(status["generator"]["bytes"].is_null(), "{status}");
+    place.set_embedder("two");
+    let said = place.seen(&["status"]);
+    assert!(said.contains("documents  2 (markdown 2), 2 passages\n"), "{said}");
+    assert!(said.contains("two, 0.") && said.contains("embedded with [DIR]/one\n"), "{said}");
+    assert!(said.contains(", not on this machine\n"), "{said}");
+}
+
+#[test]
 fn model_list() {
     assert_snapshot!(Place::new().seen(&["model", "list"]));
 }
