@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use plumb_infer::Constraint;
 
-use crate::words::{is_function_word, is_word_byte, words};
+use crate::words::{FUNCTION_WORDS, is_word_byte, written_words};
 
 /// Logits looked at from the top before all of them are.
 const PROBES: usize = 64;
@@ -23,7 +23,9 @@ const PLAIN_MARKS: &[u8] = b" .,;:'\"()-";
 /// Meant for greedy decoding: after [`mask`](Constraint::mask) the highest
 /// logit is that of an allowed token, but lower ones may be of others.
 pub struct EvidenceWords<'a> {
-    /// Lower-case words of the evidence, sorted for prefix search.
+    /// Words of the evidence as it writes them, in lower case and with a
+    /// capital, sorted for prefix search. With case left open a model that may
+    /// not write `use` writes `useD`.
     allowed: Vec<String>,
     marks: BTreeSet<u8>,
     piece: &'a dyn Fn(u32) -> Vec<u8>,
@@ -42,7 +44,12 @@ impl<'a> EvidenceWords<'a> {
         piece: &'a dyn Fn(u32) -> Vec<u8>,
         is_end: &'a dyn Fn(u32) -> bool,
     ) -> Self {
-        let allowed: BTreeSet<String> = evidence.iter().flat_map(|text| words(text)).collect();
+        let allowed: BTreeSet<String> = evidence
+            .iter()
+            .flat_map(|text| written_words(text))
+            .chain(FUNCTION_WORDS.iter().copied())
+            .flat_map(|word| [word.to_owned(), word.to_ascii_lowercase(), capitalised(word)])
+            .collect();
         let marks = evidence
             .iter()
             .flat_map(|text| text.bytes())
@@ -53,23 +60,21 @@ impl<'a> EvidenceWords<'a> {
         Self { allowed, marks, piece, is_end, written: Vec::new(), seen: 0 }
     }
 
-    /// True if the evidence or grammar has `word` (lower case).
+    /// True if the evidence or grammar has `word`.
     fn has_word(&self, word: &[u8]) -> bool {
-        let Ok(word) = std::str::from_utf8(word) else { return false };
-        is_function_word(word) || self.allowed.binary_search_by(|w| w.as_str().cmp(word)).is_ok()
+        self.allowed.binary_search_by(|known| known.as_bytes().cmp(word)).is_ok()
     }
 
-    /// True if some allowed word starts with `prefix` (lower case).
+    /// True if some allowed word starts with `prefix`.
     fn has_prefix(&self, prefix: &[u8]) -> bool {
         let at = self.allowed.partition_point(|word| word.as_bytes() < prefix);
         self.allowed.get(at).is_some_and(|word| word.as_bytes().starts_with(prefix))
-            || crate::words::is_function_prefix(prefix)
     }
 
-    /// The word that the text breaks off in, in lower case.
+    /// The word that the text breaks off in.
     fn open_word(&self) -> Vec<u8> {
         let start = self.written.iter().rposition(|&b| !is_word_byte(b)).map_or(0, |at| at + 1);
-        self.written[start..].to_ascii_lowercase()
+        self.written[start..].to_vec()
     }
 
     fn allows(&self, token: u32, open: &[u8]) -> bool {
@@ -83,7 +88,7 @@ impl<'a> EvidenceWords<'a> {
         let mut word = open.to_vec();
         for byte in piece {
             if is_word_byte(byte) {
-                word.push(byte.to_ascii_lowercase());
+                word.push(byte);
             } else if !self.marks.contains(&byte) || (!word.is_empty() && !self.has_word(&word)) {
                 return false;
             } else {
@@ -116,6 +121,11 @@ impl Constraint for EvidenceWords<'_> {
     }
 }
 
+fn capitalised(word: &str) -> String {
+    let (first, rest) = word.split_at(word.chars().next().map_or(0, char::len_utf8));
+    first.to_ascii_uppercase() + &rest.to_ascii_lowercase()
+}
+
 fn token_id(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
@@ -131,6 +141,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::words::{is_function_word, words};
 
     const VOCABULARY: &[&str] = &[
         "", "Drop", "out", " drops", " ran", "dom", " units", " un", "its", ".", " Paris", " the",
@@ -144,6 +155,17 @@ mod tests {
 
     fn is_end(token: u32) -> bool {
         token == 0
+    }
+
+    #[test]
+    fn a_word_has_the_case_of_the_evidence_or_a_plain_one() {
+        let constraint = EvidenceWords::new(&["GitHub is used"], &piece, &is_end);
+        for word in ["GitHub", "github", "Github", "used", "Used", "the", "The"] {
+            assert!(constraint.has_word(word.as_bytes()), "{word}");
+        }
+        for word in ["useD", "gitHub", "tHe"] {
+            assert!(!constraint.has_word(word.as_bytes()), "{word}");
+        }
     }
 
     proptest! {

@@ -216,6 +216,17 @@ pub(crate) fn is_quotable(sentence: &str) -> bool {
         && !trimmed.ends_with([':', '?', ','])
         && !trimmed.starts_with(['#', '`', '=', '<', '@'])
         && !trimmed.starts_with("...")
+        && !is_signature(trimmed)
+}
+
+/// True for a line of a reference manual that names what the next ones
+/// describe: `heapq.nsmallest(n, iterable, key=None)`, `--onto <branch>`.
+fn is_signature(line: &str) -> bool {
+    let first = line.split_whitespace().next().unwrap_or(line);
+    let is_call =
+        first.find('(').is_some_and(|at| at > 0) && line.ends_with([')', ']', '\u{00b6}']);
+    let is_option = line.starts_with('-') && line.len() < 60;
+    is_call || is_option
 }
 
 /// True under headings whose sentences name sources instead of saying things.
@@ -298,6 +309,10 @@ mod tests {
     fn headings_questions_and_lead_ins_are_not_quotable() {
         for text in
             ["# What dropout is", "What is dropout used for?", "It has these parts:", "Yes."]
+        {
+            assert!(!is_quotable(text), "{text}");
+        }
+        for text in ["heapq.nsmallest(n, iterable, key=None)", "--keep-base and --onto may not be"]
         {
             assert!(!is_quotable(text), "{text}");
         }

@@ -12,22 +12,19 @@ pub(crate) fn is_word_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii()
 }
 
+/// The words of `text` in order, as they are written.
+pub(crate) fn written_words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| c.is_ascii() && !is_word_byte(c as u8)).filter(|word| !word.is_empty())
+}
+
 /// The words of `text` in order, in ASCII lower case.
 pub(crate) fn words(text: &str) -> impl Iterator<Item = String> + '_ {
-    text.split(|c: char| c.is_ascii() && !is_word_byte(c as u8))
-        .filter(|word| !word.is_empty())
-        .map(str::to_ascii_lowercase)
+    written_words(text).map(str::to_ascii_lowercase)
 }
 
 /// True if `word` (lower case) carries grammar and no content.
 pub(crate) fn is_function_word(word: &str) -> bool {
     FUNCTION_WORDS.binary_search(&word).is_ok()
-}
-
-/// True if some function word starts with `prefix` (lower case).
-pub(crate) fn is_function_prefix(prefix: &[u8]) -> bool {
-    let at = FUNCTION_WORDS.partition_point(|word| word.as_bytes() < prefix);
-    FUNCTION_WORDS.get(at).is_some_and(|word| word.as_bytes().starts_with(prefix))
 }
 
 /// The words of `text` that carry content.
@@ -96,7 +93,7 @@ const NEGATIONS: &[&str] = &[
 
 /// Closed-class words of English, sorted. `t`, `s` and the like are what is
 /// left of contractions.
-const FUNCTION_WORDS: &[&str] = &[
+pub(crate) const FUNCTION_WORDS: &[&str] = &[
     "a",
     "about",
     "above",
