@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use anyhow::{Context as _, Result, bail};
-use plumb_ingest::Limits;
+use plumb_ingest::{Limits, Walk};
 use plumb_store::{Batch, Binding, Snapshot, Store};
 
 use crate::context::Context;
@@ -119,12 +119,24 @@ fn collect(
     if !path.exists() {
         bail!("there is no file or folder `{}`", path.display());
     }
-    let walk = plumb_ingest::walk(&path);
+    let walk = documents_under(&path);
     sources.extend(walk.files.into_iter().map(Source::File));
     skipped.extend(
         walk.skipped.into_iter().map(|(path, reason)| SkippedItem { uri: file_url(&path), reason }),
     );
     Ok(())
+}
+
+/// The files under `folder`, without the settings of a project in it.
+pub fn documents_under(folder: &Path) -> Walk {
+    let mut walk = plumb_ingest::walk(folder);
+    let is_settings = |file: &Path| {
+        file != folder
+            && file.file_name().is_some_and(|name| name == "plumb.toml")
+            && file.with_file_name(".plumb").is_dir()
+    };
+    walk.files.retain(|file| !is_settings(file));
+    walk
 }
 
 fn policy(args: &AddArgs) -> Policy {

@@ -7,7 +7,9 @@ use anyhow::Result;
 use plumb_store::Snapshot;
 use serde::Serialize;
 
-use crate::add::{Source, address, file_facts, index, print_report, shown, source_of};
+use crate::add::{
+    Source, address, documents_under, file_facts, index, print_report, shown, source_of,
+};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::paths::{file_url, path_of_url};
@@ -105,7 +107,7 @@ fn new_files(known: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
     folders
         .iter()
         .filter(|folder| !is_below(folder))
-        .flat_map(|folder| plumb_ingest::walk(folder).files)
+        .flat_map(|folder| documents_under(folder).files)
         .filter(|path| !known.contains(path))
         .collect()
 }

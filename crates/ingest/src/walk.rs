@@ -28,6 +28,10 @@ pub fn walk(root: &Path) -> Walk {
                     let reason = "symbolic link, which is not followed".to_owned();
                     found.skipped.push((entry.into_path(), reason));
                 }
+                Some(kind) if !kind.is_dir() => {
+                    let reason = "pipe, socket or device, which is not read".to_owned();
+                    found.skipped.push((entry.into_path(), reason));
+                }
                 _ => {}
             },
             Err(error) => found.skipped.push((root.to_owned(), error.to_string())),
@@ -80,5 +84,15 @@ mod tests {
         let found = walk(folder.path());
         assert!(found.files.is_empty());
         assert!(found.skipped[0].1.contains("symbolic link"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn sockets_are_named_and_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("s")).unwrap();
+        let found = walk(folder.path());
+        assert!(found.files.is_empty());
+        assert!(found.skipped[0].1.contains("socket"));
     }
 }

@@ -43,6 +43,17 @@ fn a_rebuild_without_targets_reads_everything_again() {
 }
 
 #[test]
+fn the_settings_of_the_project_are_no_document() {
+    let place = Place::with_documents();
+    place.json(&["init"]);
+    place.json(&["add", "."]);
+    let has_settings = || place.listed().contains(&"plumb.toml".to_owned());
+    assert!(!has_settings());
+    place.json(&["add", "plumb.toml"]);
+    assert!(has_settings());
+}
+
+#[test]
 fn a_rebuild_of_nothing_says_so() {
     let place = Place::with_documents();
     assert!(place.fails(&["add", "--rebuild"]).contains("there is no project"));
