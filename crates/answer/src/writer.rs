@@ -3,7 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use plumb_infer::{LanguageModel, Options, Sampling};
+use plumb_infer::{LanguageModel, Options};
 use plumb_text::Message;
 
 use crate::answer::ModelId;
@@ -83,8 +83,8 @@ impl Writer for LocalWriter {
         let prompt = self.model.chat_prompt(&messages).map_err(|e| self.error(e))?;
         let options = Options {
             max_tokens: request.max_tokens,
-            sampling: Sampling::GREEDY,
             stop: vec!["\n".to_owned()],
+            ..Options::default()
         };
         let tokenizer = self.model.tokenizer();
         let piece = |token: u32| tokenizer.piece_bytes(token);

@@ -34,6 +34,30 @@ pub enum Error {
 
     #[error("after {generated} tokens the constraint allows no token")]
     NothingAllowed { generated: usize },
+
+    #[error("after {generated} tokens the constraint gave up: {message}")]
+    ConstraintFailed { generated: usize, message: String },
+
+    #[error("the {kind} cannot be used: {message}")]
+    Grammar { kind: &'static str, message: String },
+
+    #[error("the {kind} has {bytes} bytes; at most {limit} are read")]
+    GrammarTooLong { kind: &'static str, bytes: usize, limit: usize },
+
+    #[error("the {kind} has more than {limit} brackets open at once")]
+    GrammarTooDeep { kind: &'static str, limit: usize },
+
+    #[error("the tokenizer has no token that ends a text, which output under a grammar needs")]
+    NoEndToken,
+
+    #[error("token {token} has {bytes} bytes, more than a grammar can be held against")]
+    PieceTooLong { token: u32, bytes: usize },
+
+    #[error("`{field}` is {value}; it must be {range}")]
+    Setting { field: &'static str, value: String, range: &'static str },
+
+    #[error("`logit_bias` names token {token}, but the vocabulary has {vocabulary} tokens")]
+    UnknownBias { token: u32, vocabulary: usize },
 }
 
 impl Error {

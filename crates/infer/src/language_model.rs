@@ -3,16 +3,17 @@
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use plumb_kernels::Pool;
 use plumb_model::{Decoder, DecoderSpec, KvCache, Logits, gguf_metadata};
-use plumb_text::{ChatTemplate, Message, Special, Tokenizer};
+use plumb_text::{ChatTemplate, Decoder as TextDecoder, Message, Special, Tokenizer};
 
+use crate::logprobs::Logprobs;
 use crate::sampling::Sampler;
 use crate::stop::StopFilter;
-use crate::{Error, Sampling};
+use crate::{Error, GrammarVocabulary, Sampling, TokenLogprob};
 
 /// Prompt tokens between two chances to cancel.
 const PREFILL_BATCH: usize = 256;
@@ -21,7 +22,9 @@ const PREFILL_BATCH: usize = 256;
 pub struct LanguageModel {
     path: PathBuf,
     decoder: Decoder,
-    tokenizer: Tokenizer,
+    tokenizer: Arc<Tokenizer>,
+    /// Made when a grammar is first compiled.
+    grammar_vocabulary: OnceLock<GrammarVocabulary>,
     template: Option<ChatTemplate>,
     pool: Pool,
     /// The sequence read last, so that a prompt that begins alike is not read
@@ -30,8 +33,8 @@ pub struct LanguageModel {
 }
 
 /// Tokens that a cache holds.
-#[derive(Debug)]
-struct Sequence {
+#[derive(Clone, Debug)]
+pub(crate) struct Sequence {
     tokens: Vec<u32>,
     cache: KvCache,
 }
@@ -44,6 +47,15 @@ pub struct Options {
     pub sampling: Sampling,
     /// Generation ends before the first of these in the text.
     pub stop: Vec<String>,
+    /// Says how likely the model thought each token, and so many alternatives.
+    pub logprobs: Option<usize>,
+}
+
+impl Default for Options {
+    /// Greedy, up to 512 tokens.
+    fn default() -> Self {
+        Self { max_tokens: 512, sampling: Sampling::GREEDY, stop: Vec::new(), logprobs: None }
+    }
 }
 
 /// Decides which tokens may come next.
@@ -51,6 +63,21 @@ pub trait Constraint {
     /// Sets to minus infinity the logits of tokens that may not follow the
     /// `generated` ones.
     fn mask(&mut self, generated: &[u32], logits: &mut [f32]);
+
+    /// Tokens that must follow the `generated` ones, in order: those that
+    /// [`mask`](Self::mask) would leave as the only ones, one after the other.
+    ///
+    /// They are read in one pass through the model. None may be returned where
+    /// a tokenization other than the usual one is to be possible.
+    fn forced(&mut self, _generated: &[u32]) -> Vec<u32> {
+        Vec::new()
+    }
+
+    /// Why [`mask`](Self::mask) left no token, where that is no dead end of
+    /// the constraint but a failure.
+    fn failure(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Why generation ended.
@@ -73,6 +100,8 @@ pub struct Generation {
     pub tokens: Vec<u32>,
     /// Without stop strings.
     pub text: String,
+    /// Of each token, if [`Options::logprobs`] asked for them.
+    pub logprobs: Option<Vec<TokenLogprob>>,
     pub finish: Finish,
     pub timings: Timings,
 }
@@ -83,6 +112,9 @@ pub struct Timings {
     pub prompt_tokens: usize,
     /// Prompt tokens that a former call had read.
     pub cached_tokens: usize,
+    /// Generated tokens that the constraint forced, which are not read one by
+    /// one.
+    pub forced_tokens: usize,
     /// Reading the rest of the prompt.
     pub prefill: Duration,
     /// Everything after that.
@@ -121,7 +153,15 @@ impl LanguageModel {
             .map(|source| ChatTemplate::new(source, &bos, &eos))
             .transpose()?;
         let (path, pool) = (path.to_owned(), Pool::new(threads));
-        Ok(Self { path, decoder, tokenizer, template, pool, last: Mutex::new(None) })
+        Ok(Self {
+            path,
+            decoder,
+            tokenizer: Arc::new(tokenizer),
+            grammar_vocabulary: OnceLock::new(),
+            template,
+            pool,
+            last: Mutex::new(None),
+        })
     }
 
     /// What the decoder is made of.
@@ -132,6 +172,15 @@ impl LanguageModel {
     /// The tokenizer that the model file carries.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
+    }
+
+    /// What grammars are compiled against; made at the first call.
+    pub fn grammar_vocabulary(&self) -> Result<&GrammarVocabulary, Error> {
+        if let Some(made) = self.grammar_vocabulary.get() {
+            return Ok(made);
+        }
+        let made = GrammarVocabulary::new(self.tokenizer.clone())?;
+        Ok(self.grammar_vocabulary.get_or_init(|| made))
     }
 
     /// Tokens of prompt and completion together that the model can hold.
@@ -162,10 +211,16 @@ impl LanguageModel {
 
     /// The logits (V) after the last of `tokens`.
     pub fn logits(&self, tokens: &[u32]) -> Result<Vec<f32>, Error> {
-        let mut sequence = self.sequence(tokens)?;
-        let (logits, _) = self.read(&mut sequence, tokens, &mut |_| ControlFlow::Continue(()))?;
+        let (sequence, logits) = self.read_prompt(tokens)?;
         self.keep(sequence);
         Ok(logits)
+    }
+
+    /// Reads all of `prompt`; the logits are those after its last token.
+    pub(crate) fn read_prompt(&self, prompt: &[u32]) -> Result<(Sequence, Vec<f32>), Error> {
+        let mut sequence = self.sequence(prompt)?;
+        let (logits, _) = self.read(&mut sequence, prompt, &mut |_| ControlFlow::Continue(()))?;
+        Ok((sequence, logits))
     }
 
     /// Continues `prompt`.
@@ -179,6 +234,8 @@ impl LanguageModel {
         constraint: Option<&mut dyn Constraint>,
         on_piece: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Generation, Error> {
+        options.sampling.check()?;
+        options.sampling.check_tokens(self.tokenizer.vocab_size())?;
         let start = Instant::now();
         let mut sequence = self.sequence(prompt)?;
         let mut timings = Timings {
@@ -190,13 +247,18 @@ impl LanguageModel {
         timings.prefill = start.elapsed();
         let mut writer = Writer {
             model: self,
-            options,
             constraint,
             on_piece,
-            sampler: Sampler::new(options.sampling),
+            sampler: Sampler::new(&options.sampling, prompt, &|id| self.tokenizer.piece_bytes(id)),
+            meter: options.logprobs.map(Logprobs::new),
+            logprobs: Vec::new(),
             stop: StopFilter::new(&options.stop),
+            decoder: self.tokenizer.decoder(),
+            // The last token of a full context is not read.
+            left: options.max_tokens.min(self.context() + 1 - prompt.len()),
             tokens: Vec::new(),
             text: String::new(),
+            forced: 0,
         };
         let start = Instant::now();
         let finish = match flow {
@@ -204,12 +266,14 @@ impl LanguageModel {
             ControlFlow::Continue(()) => writer.write(&mut sequence, logits)?,
         };
         timings.decode = start.elapsed();
-        let Writer { tokens, mut text, stop, .. } = writer;
+        let Writer { tokens, mut text, stop, logprobs, forced, .. } = writer;
+        timings.forced_tokens = forced;
         if finish != Finish::StopString {
             text.push_str(&stop.finish());
         }
         self.keep(sequence);
-        Ok(Generation { tokens, text, finish, timings })
+        let logprobs = options.logprobs.map(|_| logprobs);
+        Ok(Generation { tokens, text, logprobs, finish, timings })
     }
 
     /// The last sequence, cut to what it has in common with `prompt`: at most
@@ -255,7 +319,12 @@ impl LanguageModel {
         Ok((logits, ControlFlow::Continue(())))
     }
 
-    fn advance(&self, sequence: &mut Sequence, tokens: &[u32]) -> Result<Vec<f32>, Error> {
+    /// Reads `tokens`; the logits are those after the last.
+    pub(crate) fn advance(
+        &self,
+        sequence: &mut Sequence,
+        tokens: &[u32],
+    ) -> Result<Vec<f32>, Error> {
         let logits = self.decoder.forward(&self.pool, tokens, &mut sequence.cache, Logits::Last)?;
         sequence.tokens.extend(tokens);
         Ok(logits)
@@ -265,49 +334,95 @@ impl LanguageModel {
 /// The state of one generation after the prompt.
 struct Writer<'a, 'c> {
     model: &'a LanguageModel,
-    options: &'a Options,
     constraint: Option<&'c mut dyn Constraint>,
     on_piece: &'a mut dyn FnMut(&str) -> ControlFlow<()>,
     sampler: Sampler,
+    meter: Option<Logprobs>,
+    logprobs: Vec<TokenLogprob>,
+    decoder: TextDecoder<'a>,
     stop: StopFilter<'a>,
+    /// Tokens that may still be generated.
+    left: usize,
     tokens: Vec<u32>,
     text: String,
+    forced: usize,
 }
 
 impl Writer<'_, '_> {
-    /// Writes tokens until something ends it.
+    /// Writes tokens until something ends it. `logits` are those after the
+    /// prompt.
     fn write(&mut self, sequence: &mut Sequence, mut logits: Vec<f32>) -> Result<Finish, Error> {
-        let tokenizer = &self.model.tokenizer;
-        let mut decoder = tokenizer.decoder();
-        while self.tokens.len() < self.options.max_tokens {
-            let token = self.choose(&sequence.tokens, &mut logits)?;
-            if tokenizer.stop_ids().contains(&token) {
-                return Ok(self.end(&decoder.finish(), Finish::EndOfTurn));
+        if self.left == 0 {
+            return Ok(Finish::Length);
+        }
+        // Generated tokens that the model has not read.
+        let mut unread = Vec::new();
+        loop {
+            let forced = self.forced();
+            self.forced += forced.len();
+            for token in forced {
+                if let Some(finish) = self.take(token) {
+                    return Ok(finish);
+                }
+                unread.push(token);
             }
-            self.tokens.push(token);
-            if let Some(finish) = self.pass(&decoder.push(token)) {
+            if !unread.is_empty() {
+                logits = self.model.advance(sequence, &unread)?;
+                unread.clear();
+            }
+            let token = self.choose(&mut logits)?;
+            if let Some(finish) = self.take(token) {
                 return Ok(finish);
             }
-            if self.tokens.len() == self.options.max_tokens
-                || sequence.tokens.len() == self.model.context()
-            {
-                break;
-            }
-            logits = self.model.advance(sequence, &[token])?;
+            unread.push(token);
         }
-        Ok(self.end(&decoder.finish(), Finish::Length))
     }
 
-    fn choose(&mut self, context: &[u32], logits: &mut [f32]) -> Result<u32, Error> {
+    /// What the constraint forces. Nothing if log-probabilities are wanted:
+    /// these need the logits before every token.
+    fn forced(&mut self) -> Vec<u32> {
+        match &mut self.constraint {
+            Some(constraint) if self.meter.is_none() => constraint.forced(&self.tokens),
+            _ => Vec::new(),
+        }
+    }
+
+    fn choose(&mut self, logits: &mut [f32]) -> Result<u32, Error> {
+        if let Some(meter) = &mut self.meter {
+            meter.read(logits);
+        }
         // A model may have more rows than its tokenizer has tokens.
         let known = self.model.tokenizer.vocab_size().min(logits.len());
         let logits = &mut logits[..known];
-        self.sampler.penalize(logits, context);
+        self.sampler.adjust(logits);
         if let Some(constraint) = &mut self.constraint {
             constraint.mask(&self.tokens, logits);
         }
         let generated = self.tokens.len();
-        self.sampler.draw(logits).ok_or(Error::NothingAllowed { generated })
+        self.sampler.draw(logits).ok_or_else(|| {
+            match self.constraint.as_ref().and_then(|constraint| constraint.failure()) {
+                Some(message) => Error::ConstraintFailed { generated, message },
+                None => Error::NothingAllowed { generated },
+            }
+        })
+    }
+
+    /// Adds `token` to what was generated; `Some` if that ends generation.
+    fn take(&mut self, token: u32) -> Option<Finish> {
+        let tokenizer = &self.model.tokenizer;
+        if tokenizer.stop_ids().contains(&token) {
+            return Some(self.end(Finish::EndOfTurn));
+        }
+        if let Some(meter) = &mut self.meter {
+            self.logprobs.push(meter.of(token));
+        }
+        self.sampler.push(token, &|id| tokenizer.piece_bytes(id));
+        self.tokens.push(token);
+        let piece = self.decoder.push(token);
+        if let Some(finish) = self.pass(&piece) {
+            return Some(finish);
+        }
+        (self.tokens.len() == self.left).then(|| self.end(Finish::Length))
     }
 
     /// Passes text to the caller; `Some` if that ends generation.
@@ -323,8 +438,9 @@ impl Writer<'_, '_> {
     }
 
     /// Passes the last text and what the filter still holds.
-    fn end(&mut self, piece: &str, finish: Finish) -> Finish {
-        if let Some(Finish::StopString) = self.pass(piece) {
+    fn end(&mut self, finish: Finish) -> Finish {
+        let piece = self.decoder.finish();
+        if let Some(Finish::StopString) = self.pass(&piece) {
             return Finish::StopString;
         }
         let held = std::mem::replace(&mut self.stop, StopFilter::new(&[])).finish();

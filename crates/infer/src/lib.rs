@@ -8,13 +8,21 @@
 //! Everything replays: the same model, prompt, options and seed give the same
 //! tokens, whatever was generated before and on any number of threads.
 
+mod beam;
+mod continuations;
 mod embedder;
 mod error;
+mod grammar;
 mod language_model;
+mod logprobs;
 mod sampling;
 mod stop;
 
+pub use beam::{BeamSearch, EarlyStopping, Hypothesis, Scorer, beam_search};
+pub use continuations::Choices;
 pub use embedder::Embedder;
 pub use error::Error;
+pub use grammar::{Grammar, GrammarConstraint, GrammarVocabulary};
 pub use language_model::{Constraint, Finish, Generation, LanguageModel, Options, Timings};
-pub use sampling::Sampling;
+pub use logprobs::{TokenLogprob, mean_logprob};
+pub use sampling::{Dry, Sampling, derived_seed};

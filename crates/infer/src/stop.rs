@@ -25,7 +25,10 @@ impl<'a> StopFilter<'a> {
     pub(crate) fn push(&mut self, piece: &str) -> Released {
         self.held.push_str(piece);
         let stops = self.stops.iter().filter(|stop| !stop.is_empty());
-        if let Some(at) = stops.filter_map(|stop| self.held.find(stop.as_str())).min() {
+        // The first to end counts, and of those the first to begin: what has
+        // been let out cannot depend on how the text was cut into pieces.
+        let places = stops.filter_map(|stop| Some((self.held.find(stop.as_str())?, stop.len())));
+        if let Some((at, _)) = places.min_by_key(|(at, len)| (at + len, *at)) {
             self.held.truncate(at);
             return Released { text: std::mem::take(&mut self.held), is_end: true };
         }
@@ -50,6 +53,8 @@ impl<'a> StopFilter<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[track_caller]
@@ -89,5 +94,52 @@ mod tests {
     #[test]
     fn the_earliest_stop_string_counts() {
         check(&["c", "b"], &["abc"], &["a"], None);
+        check(&["abc", "b"], &["abc"], &["a"], None);
+        check(&["abc", "b"], &["a", "b"], &["", "a"], None);
+        check(&["abc", "bc"], &["a", "bc"], &["", ""], None);
+    }
+
+    /// What a reader may see of `text`, and whether a stop string ends it.
+    fn slow<'a>(text: &'a str, stops: &[String]) -> (&'a str, bool) {
+        for (end, _) in text.char_indices().chain([(text.len(), ' ')]) {
+            let ending = stops.iter().filter(|stop| text[..end].ends_with(stop.as_str()));
+            if let Some(longest) = ending.map(String::len).max() {
+                return (&text[..end - longest], true);
+            }
+        }
+        (text, false)
+    }
+
+    proptest! {
+        #[test]
+        fn no_beginning_of_a_stop_string_leaks_however_the_text_is_cut(
+            text in "[ab\u{fc}\u{65e5}\u{1f600}]{0,40}",
+            stops in prop::collection::vec("[ab\u{fc}\u{65e5}\u{1f600}]{1,4}", 0..4),
+            cuts in prop::collection::vec(1_usize..5, 1..50),
+        ) {
+            let (want, want_end) = slow(&text, &stops);
+            let mut filter = StopFilter::new(&stops);
+            let (mut streamed, mut ended) = (String::new(), false);
+            let mut rest = text.chars();
+            for &cut in cuts.iter().cycle() {
+                let piece: String = rest.by_ref().take(cut).collect();
+                if piece.is_empty() || ended {
+                    break;
+                }
+                let released = filter.push(&piece);
+                streamed.push_str(&released.text);
+                ended = released.is_end;
+                // All that came may be a beginning of what a reader may see,
+                // and never more.
+                prop_assert!(want.starts_with(&streamed), "{streamed:?} of {want:?}");
+                let held = &filter.held;
+                let may_become = |stop: &String| stop.starts_with(held.as_str());
+                prop_assert!(held.is_empty() || stops.iter().any(may_become));
+            }
+            if !ended {
+                streamed.push_str(&filter.finish());
+            }
+            prop_assert_eq!((streamed.as_str(), ended), (want, want_end));
+        }
     }
 }

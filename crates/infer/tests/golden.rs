@@ -13,7 +13,7 @@ use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use plumb_infer::{Embedder, Finish, LanguageModel, Options, Sampling};
+use plumb_infer::{Embedder, Finish, LanguageModel, Options};
 use plumb_text::{ChatTemplate, Message, Special, Tokenizer};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -207,7 +207,7 @@ fn check_greedy(name: &str) {
     let Some(path) = model(name) else { return };
     let exact = LanguageModel::load_exact(&path, threads(2)).unwrap();
     let packed = LanguageModel::load(&path, threads(2)).unwrap();
-    let options = Options { max_tokens: 32, sampling: Sampling::GREEDY, stop: Vec::new() };
+    let options = Options { max_tokens: 32, ..Options::default() };
     let cases: Vec<GreedyCase> = golden("greedy", name);
     assert!(20 <= cases.len());
     for case in cases {
@@ -362,7 +362,7 @@ fn text_arrives_in_pieces_without_the_stop_string() {
     let prompt = model.chat_prompt(&messages).unwrap();
     let generate = |stop: &[&str], pieces: usize| {
         let stop = stop.iter().map(|&stop| stop.to_owned()).collect();
-        let options = Options { max_tokens: 24, sampling: Sampling::GREEDY, stop };
+        let options = Options { max_tokens: 24, stop, ..Options::default() };
         let mut streamed = String::new();
         let mut left = pieces;
         let generation = model

@@ -27,7 +27,7 @@ mod shared;
 pub use attention::{Attention, KeyValues, Mask};
 pub use dequantize::dequantize;
 pub use dtype::DType;
-pub use elementwise::{Activation, activate, activate_and_multiply, softmax};
+pub use elementwise::{Activation, activate, activate_and_multiply, exponentials, softmax};
 pub use isa::Isa;
 pub use matmul::{Matrix, matmul};
 pub use norm::{layer_norm, normalize, rms_norm};

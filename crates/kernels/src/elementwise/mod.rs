@@ -58,11 +58,16 @@ pub fn activate_and_multiply(isa: Isa, activation: Activation, x: &mut [f32], fa
 /// Makes `scores` positive with sum 1, in proportion to their exponentials.
 pub fn softmax(isa: Isa, scores: &mut [f32]) {
     let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    apply(isa, Step::Exponentials(scores, max));
+    exponentials(isa, scores, max);
     let inverse = 1.0 / sum(scores);
     for p in scores {
         *p *= inverse;
     }
+}
+
+/// Replaces each `x` by the exponential of `x - shift`, 0 below e^-87.3.
+pub fn exponentials(isa: Isa, x: &mut [f32], shift: f32) {
+    apply(isa, Step::Exponentials(x, shift));
 }
 
 /// The sum of `x`, in an order that does not change when zeros are appended.
