@@ -91,6 +91,8 @@ pub enum Verb {
     /// List, fetch, import and remove models
     #[command(subcommand)]
     Model(crate::models::ModelVerb),
+    /// Let a model continue a prompt, without documents
+    Generate(Box<crate::generate::GenerateArgs>),
     /// Measure speed
     #[command(subcommand)]
     Bench(crate::bench::BenchVerb),

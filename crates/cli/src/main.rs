@@ -18,6 +18,7 @@ mod doctor;
 mod endpoint;
 mod exit;
 mod fetch;
+mod generate;
 mod generator;
 mod hints;
 mod index;
@@ -91,6 +92,7 @@ fn run(cli: &Cli) -> Result<Exit> {
         Verb::Status => status::run(&context),
         Verb::Snapshots => snapshots::run(&context),
         Verb::Model(verb) => models::run(verb, &context),
+        Verb::Generate(args) => generate::run(args, &context),
         Verb::Bench(verb) => bench::run(verb, &context),
         Verb::Doctor => doctor::run(&context),
         Verb::Completions { shell } => {

@@ -115,3 +115,38 @@ fn what_is_removed_is_no_longer_answered_from() {
     let snapshot = first["snapshot"].as_str().unwrap();
     json(&place, 0, &["ask", "--quote-only", "--as-of", snapshot, question]);
 }
+
+#[test]
+fn a_model_generates_under_a_schema_in_beams_and_from_standard_input() {
+    let Some(place) = place() else { return };
+    let schema = r#"{"type": "object", "properties": {"sea": {"type": "boolean"}},
+        "required": ["sea"], "additionalProperties": false}"#;
+    fs::write(place.path().join("schema.json"), schema).unwrap();
+    let model = "smollm2-135m-instruct";
+    let generate = |more: &[&str]| {
+        json(&place, 0, &[&["generate", model, "Is Geneva at the sea?"], more].concat())
+    };
+
+    let held = &generate(&["--json-schema", "schema.json"])["continuations"][0];
+    let value: Value = serde_json::from_str(held["text"].as_str().unwrap()).unwrap();
+    assert!(value["sea"].is_boolean() && held["finish"] == "end_of_turn", "{held}");
+    assert!(held["timings"]["forced_tokens"].as_u64() > Some(2), "{held}");
+
+    let drawn =
+        generate(&["--n", "2", "--temperature", "0.8", "--max-tokens", "8", "--logprobs", "1"]);
+    let all = drawn["continuations"].as_array().unwrap();
+    assert!(all.len() == 2 && all[0]["tokens"] != all[1]["tokens"], "{drawn}");
+    assert!(all[0]["logprobs"][0]["top"][0]["logprob"].as_f64() <= Some(0.0), "{drawn}");
+    let again = generate(&["--temperature", "0.8", "--max-tokens", "8"]);
+    assert_eq!(again["continuations"][0]["tokens"], all[0]["tokens"]);
+
+    let beams = generate(&["--beams", "2", "--max-tokens", "6"]);
+    assert_eq!(beams["continuations"].as_array().unwrap().len(), 2);
+
+    let mut raw = place.command(&["generate", model, "-", "--raw", "--max-tokens", "6"]);
+    fs::write(place.path().join("prompt.txt"), "Geneva is a city in\n").unwrap();
+    let prompt = fs::File::open(place.path().join("prompt.txt")).unwrap();
+    let output = raw.stdin(prompt).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && text.ends_with('\n') && 3 < text.len(), "{text}");
+}

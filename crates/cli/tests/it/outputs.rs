@@ -22,6 +22,31 @@ fn help_of_model_import() {
 }
 
 #[test]
+fn help_of_generate() {
+    assert_snapshot!(Place::new().seen(&["generate", "--help"]));
+}
+
+#[test]
+fn what_generate_cannot_do_is_said_before_a_model_is_loaded() {
+    let place = Place::new();
+    let said = |arguments: &[&str]| {
+        let seen = place.seen(&[&["generate", "none", "Hello"], arguments].concat());
+        seen.lines().find(|line| line.starts_with("error")).unwrap_or_default().to_owned()
+    };
+    let errors = [
+        said(&["--top-p", "1.5"]),
+        said(&["--dry-multiplier", "nan"]),
+        said(&["--logit-bias", "cat"]),
+        said(&["--logit-bias", "7=200"]),
+        said(&["--beams", "2", "--top-k", "3"]),
+        said(&["--regex", "a", "--grammar", "b"]),
+        said(&["--dry-base", "2"]),
+        said(&["--json-schema", "none.json"]),
+    ];
+    assert_snapshot!(errors.join("\n"));
+}
+
+#[test]
 fn an_unknown_verb() {
     assert_snapshot!(Place::new().seen(&["adn"]));
 }
