@@ -318,6 +318,55 @@ mod tests {
         }
     }
 
+    /// The search as transformers has it, over all tokens of all beams.
+    fn slow(fake: &Fake, settings: &BeamSearch) -> Vec<Hypothesis> {
+        let mut beams = vec![(Vec::new(), 0.0)];
+        let mut found: Vec<Hypothesis> = Vec::new();
+        for length in 1..=settings.max_tokens {
+            let mut all = Vec::new();
+            for (at, (tokens, sum)) in beams.iter().enumerate() {
+                let logprobs = fake.logprobs(tokens);
+                all.extend((0..).zip(logprobs).map(|(t, l)| (sum + f64::from(l), at, t)));
+            }
+            all.sort_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
+            all.truncate(2 * settings.beams);
+            let mut next = Vec::new();
+            for (rank, &(sum, at, token)) in all.iter().enumerate() {
+                let mut tokens: Vec<u32> = beams[at].0.clone();
+                if token == END && rank < settings.beams {
+                    let score = settings.score(sum, length);
+                    found.push(Hypothesis { tokens, logprob: sum, score, is_finished: true });
+                } else if token != END && next.len() < settings.beams {
+                    tokens.push(token);
+                    next.push((tokens, sum));
+                }
+                if next.len() == settings.beams {
+                    break;
+                }
+            }
+            found.sort_by(|a, b| b.score.total_cmp(&a.score));
+            found.truncate(settings.beams);
+            let attainable = match settings.early_stopping {
+                EarlyStopping::First => f64::NEG_INFINITY,
+                EarlyStopping::Never if 0.0 < settings.length_penalty => {
+                    settings.score(all[0].0, settings.max_tokens)
+                }
+                _ => settings.score(all[0].0, length),
+            };
+            if found.len() == settings.beams && attainable <= found[settings.beams - 1].score {
+                return found;
+            }
+            beams = next;
+        }
+        for (tokens, logprob) in beams {
+            let score = settings.score(logprob, settings.max_tokens);
+            found.push(Hypothesis { tokens, logprob, score, is_finished: false });
+        }
+        found.sort_by(|a, b| b.score.total_cmp(&a.score));
+        found.truncate(settings.beams);
+        found
+    }
+
     fn search(fake: &mut Fake, settings: &BeamSearch) -> Vec<Hypothesis> {
         beam_search(fake, settings, &mut || ControlFlow::Continue(())).unwrap()
     }
@@ -347,6 +396,19 @@ mod tests {
                 prop_assert!((found.score - want.score).abs() < 1e-9);
             }
             prop_assert_eq!(found[0].logprob.to_bits(), want[0].logprob.to_bits());
+        }
+
+        #[test]
+        fn the_search_is_that_of_transformers(
+            mut fake in fakes(),
+            beams in 1_usize..5,
+            max_tokens in 1_usize..7,
+            length_penalty in -1.0_f32..2.0,
+            early_stopping in prop::sample::select(
+                vec![EarlyStopping::First, EarlyStopping::Heuristic, EarlyStopping::Never]),
+        ) {
+            let settings = BeamSearch { beams, max_tokens, length_penalty, early_stopping };
+            prop_assert_eq!(search(&mut fake, &settings), slow(&fake, &settings));
         }
 
         #[test]

@@ -18,6 +18,9 @@ use crate::{Error, GrammarVocabulary, Sampling, TokenLogprob};
 /// Prompt tokens between two chances to cancel.
 const PREFILL_BATCH: usize = 256;
 
+/// Alternatives that are reported for a token.
+const MAX_LOGPROBS: usize = 1000;
+
 /// A decoder with its tokenizer, and the state of the sequence it read last.
 pub struct LanguageModel {
     path: PathBuf,
@@ -49,6 +52,17 @@ pub struct Options {
     pub stop: Vec<String>,
     /// Says how likely the model thought each token, and so many alternatives.
     pub logprobs: Option<usize>,
+}
+
+impl Options {
+    /// Fails if a value is not a number or out of its range, and says which.
+    pub fn check(&self) -> Result<(), Error> {
+        if let Some(count) = self.logprobs.filter(|&count| MAX_LOGPROBS < count) {
+            let (field, range) = ("logprobs", "at most 1000");
+            return Err(Error::Setting { field, value: count.to_string(), range });
+        }
+        self.sampling.check()
+    }
 }
 
 impl Default for Options {
@@ -234,7 +248,7 @@ impl LanguageModel {
         constraint: Option<&mut dyn Constraint>,
         on_piece: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Generation, Error> {
-        options.sampling.check()?;
+        options.check()?;
         options.sampling.check_tokens(self.tokenizer.vocab_size())?;
         let start = Instant::now();
         let mut sequence = self.sequence(prompt)?;
@@ -358,12 +372,11 @@ impl Writer<'_, '_> {
         // Generated tokens that the model has not read.
         let mut unread = Vec::new();
         loop {
-            let forced = self.forced();
-            self.forced += forced.len();
-            for token in forced {
+            for token in self.forced() {
                 if let Some(finish) = self.take(token) {
                     return Ok(finish);
                 }
+                self.forced += 1;
                 unread.push(token);
             }
             if !unread.is_empty() {

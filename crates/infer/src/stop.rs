@@ -113,8 +113,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_beginning_of_a_stop_string_leaks_however_the_text_is_cut(
-            text in "[ab\u{fc}\u{65e5}\u{1f600}]{0,40}",
-            stops in prop::collection::vec("[ab\u{fc}\u{65e5}\u{1f600}]{1,4}", 0..4),
+            text in "[a\u{fc}\u{1f600}]{0,40}",
+            stops in prop::collection::vec("[a\u{fc}\u{1f600}]{1,5}", 0..4),
             cuts in prop::collection::vec(1_usize..5, 1..50),
         ) {
             let (want, want_end) = slow(&text, &stops);

@@ -71,14 +71,13 @@ pub struct GenerateArgs {
 }
 
 pub fn run(args: &GenerateArgs, context: &Context) -> Result<Exit> {
-    let sampling = args.sampling.resolve();
-    sampling.check()?;
     let options = Options {
         max_tokens: args.max_tokens,
-        sampling,
+        sampling: args.sampling.resolve(),
         stop: args.stop.clone(),
         logprobs: args.logprobs,
     };
+    options.check()?;
     let source = Source::read(&args.grammar)?;
     let text = prompt_text(args.prompt.as_deref())?;
     let threads = project::resolve(context, &context.folder)?.threads;

@@ -190,6 +190,15 @@ fn a_quotation_is_a_stretch_of_a_text_in_whole_words() {
 }
 
 #[test]
+fn grammars_are_shared_by_threads_and_constraints_go_to_one() {
+    fn shared<T: Send + Sync>() {}
+    fn sent<T: Send>() {}
+    shared::<crate::LanguageModel>();
+    shared::<Grammar>();
+    sent::<GrammarConstraint>();
+}
+
+#[test]
 fn every_generation_begins_at_the_beginning() {
     let grammar = Grammar::regex(&vocabulary().1, "cat|the").unwrap();
     let first = write(&grammar, 3, false);

@@ -1,4 +1,10 @@
 //! The sampler against definitions that are slow and obvious.
+//!
+//! Planted faults that these tests and those of the other modules find: a cut
+//! that keeps one token too few, ties to the higher id, a repetition that
+//! reaches across a breaker, a beam's length that is one off, end tokens of any
+//! rank, too few candidates of a beam, a forced token left out, a stop string
+//! that counts because it begins first.
 
 use std::collections::BTreeSet;
 
