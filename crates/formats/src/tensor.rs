@@ -28,10 +28,17 @@ impl TensorInfo {
 }
 
 /// The product of `dims`, or the error that it overflows.
+///
+/// A zero does not excuse its neighbours: the other dimensions must have a
+/// product too, so that no caller can overflow by multiplying in another
+/// order or over a part of the shape.
 pub(crate) fn elements(name: &str, dims: &[u64]) -> Result<u64, Error> {
-    dims.iter()
-        .try_fold(1_u64, |product, &dim| product.checked_mul(dim))
-        .ok_or_else(|| Error::ShapeTooLarge { name: name.to_owned(), shape: dims.to_vec() })
+    let nonzero = dims.iter().try_fold(1_u64, |product, &dim| product.checked_mul(dim.max(1)));
+    match nonzero {
+        Some(_) if dims.contains(&0) => Ok(0),
+        Some(product) => Ok(product),
+        None => Err(Error::ShapeTooLarge { name: name.to_owned(), shape: dims.to_vec() }),
+    }
 }
 
 /// Names of tensors in file order of their data, with their byte ranges.
@@ -55,5 +62,21 @@ pub(crate) fn check_disjoint(extents: &mut [Extent<'_>]) -> Result<(), Error> {
             offset: pair[1].range.start as u64,
         }),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zero_does_not_hide_dimensions_that_overflow() {
+        let huge = 1_u64 << 40;
+        for dims in [[0, huge, huge], [huge, 0, huge], [huge, huge, 0]] {
+            assert!(matches!(elements("w", &dims), Err(Error::ShapeTooLarge { .. })), "{dims:?}");
+        }
+        assert_eq!(elements("w", &[0, huge]).ok(), Some(0));
+        assert_eq!(elements("w", &[]).ok(), Some(1));
+        assert_eq!(elements("w", &[3, 4]).ok(), Some(12));
     }
 }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
-use plumb_infer::{Constraint, Embedder, LanguageModel, Options};
+use plumb_infer::{Constraint, Embedder, LanguageModel, Options, Sampling};
 use serde_json::json;
 
 use crate::context::Context;
@@ -132,7 +132,8 @@ fn generate(args: &GenerateArgs, context: &Context) -> Result<Exit> {
         }
         round += 1;
         let tokens = spread_tokens(prompt, round, model.tokenizer().vocab_size())?;
-        let options = Options { max_tokens: generate, ..Options::default() };
+        let options =
+            Options { max_tokens: generate, sampling: Sampling::GREEDY, stop: Vec::new() };
         let mut go_on = |_: &str| ControlFlow::Continue(());
         let mut always = Always(1234);
         let done = model.generate(&tokens, &options, Some(&mut always), &mut go_on)?;
