@@ -18,6 +18,7 @@ use super::format::{
     CENTRED, SHARED_CENTRED, SHARED_SHIFTED, SHIFTED, WIDE, groups, with_bits, with_layout,
 };
 use super::layout::{BLOCK, Layout, PANEL, STEP_BYTES, STEPS};
+use super::prefetch::prefetch;
 use super::wide::Wide;
 use super::{Input, Panel};
 use crate::isa::Avx2;
@@ -101,6 +102,9 @@ unsafe fn tile<const BITS: usize, const KIND: u8, const C: usize>(
     for half in 0..2 {
         let mut sums = [_mm256_setzero_ps(); C];
         for index in 0..panel.blocks {
+            if half == 0 && KIND != WIDE {
+                prefetch::<BITS, KIND>(panel, index);
+            }
             // SAFETY: `index` is below the number of blocks of panel and inputs.
             unsafe {
                 let block = block::<BITS, KIND>(panel, Place { index, half });

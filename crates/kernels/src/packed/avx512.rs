@@ -12,9 +12,10 @@
 use std::arch::x86_64::*;
 
 use super::format::{
-    CENTRED, SHARED_CENTRED, SHARED_SHIFTED, SHIFTED, groups, with_bits, with_layout,
+    CENTRED, SHARED_CENTRED, SHARED_SHIFTED, SHIFTED, WIDE, groups, with_bits, with_layout,
 };
 use super::layout::{BLOCK, Layout, PANEL, STEP_BYTES, STEPS};
+use super::prefetch::prefetch;
 use super::wide::Wide;
 use super::{Input, Panel};
 use crate::isa::Avx512;
@@ -89,6 +90,9 @@ unsafe fn tile<const BITS: usize, const KIND: u8, const C: usize>(
     let x: &[Input; C] = x.first_chunk().expect("the caller counted the rows");
     let mut sums = [_mm512_setzero_ps(); C];
     for index in 0..panel.blocks {
+        if KIND != WIDE {
+            prefetch::<BITS, KIND>(panel, index);
+        }
         // SAFETY: `index` is below the number of blocks of panel and inputs.
         unsafe {
             let block = block::<BITS, KIND>(panel, index);
@@ -150,7 +154,7 @@ unsafe fn steps<const BITS: usize, const KIND: u8>(
     quants: *const u8,
     index: usize,
 ) -> [__m512i; STEPS] {
-    let bits = if KIND == super::format::WIDE { 8 } else { BITS };
+    let bits = if KIND == WIDE { 8 } else { BITS };
     // SAFETY: the caller's `index` is below the number of blocks.
     let quants = unsafe { quants.add(index * bits * PANEL * BLOCK / 8) };
     // SAFETY: a block has `bits` times 64 bytes, and `v` is below `bits`.

@@ -18,6 +18,17 @@ pub(super) const fn groups(bits: usize) -> usize {
     if bits == 6 { 2 } else { 1 }
 }
 
+/// Bytes of the scales of a block, what it shares with others included; near
+/// enough to say which lines of memory are read next.
+pub(super) const fn scale_stride(kind: u8) -> usize {
+    match kind {
+        SHIFTED => 64,
+        SHARED_SHIFTED => 40,
+        SHARED_CENTRED => 36,
+        _ => 32,
+    }
+}
+
 /// Calls `$function::<BITS, KIND>` with the constants of a layout.
 macro_rules! with_layout {
     ($layout:expr, $function:ident $arguments:tt) => {{

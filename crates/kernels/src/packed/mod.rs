@@ -17,6 +17,8 @@ mod avx512;
 mod format;
 mod layout;
 mod pack;
+#[cfg(target_arch = "x86_64")]
+mod prefetch;
 mod scalar;
 mod wide;
 
@@ -58,6 +60,8 @@ struct Panel {
     scales: *const u8,
     /// Blocks behind both pointers.
     blocks: usize,
+    /// From a panel to the next one.
+    bytes: usize,
 }
 
 /// Where a row of the input is: one number a block behind `scales` and `sums`,
@@ -121,7 +125,8 @@ impl PackedMatrix {
     fn panel(&self, index: usize) -> Panel {
         let blocks = self.columns / BLOCK;
         let (quants, scales) = self.panel_slice(index).split_at(blocks * self.layout.quant_bytes());
-        Panel { quants: quants.as_ptr(), scales: scales.as_ptr(), blocks }
+        let (quants, scales) = (quants.as_ptr(), scales.as_ptr());
+        Panel { quants, scales, blocks, bytes: self.panel_bytes() }
     }
 }
 

@@ -51,6 +51,7 @@ impl Wide {
             quants: self.quants.as_ptr().cast(),
             scales: self.floats.as_ptr().cast(),
             blocks: self.blocks,
+            bytes: 0,
         }
     }
 }
