@@ -93,6 +93,8 @@ pub enum Verb {
     Model(crate::models::ModelVerb),
     /// Let a model continue a prompt, without documents
     Generate(Box<crate::generate::GenerateArgs>),
+    /// Turn texts, one a line of standard input, into vectors
+    Embed(crate::embed::EmbedArgs),
     /// Measure speed
     #[command(subcommand)]
     Bench(crate::bench::BenchVerb),

@@ -15,6 +15,7 @@ mod config;
 mod context;
 mod demo;
 mod doctor;
+mod embed;
 mod endpoint;
 mod exit;
 mod fetch;
@@ -93,6 +94,7 @@ fn run(cli: &Cli) -> Result<Exit> {
         Verb::Snapshots => snapshots::run(&context),
         Verb::Model(verb) => models::run(verb, &context),
         Verb::Generate(args) => generate::run(args, &context),
+        Verb::Embed(args) => embed::run(args, &context),
         Verb::Bench(verb) => bench::run(verb, &context),
         Verb::Doctor => doctor::run(&context),
         Verb::Completions { shell } => {

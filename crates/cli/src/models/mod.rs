@@ -10,6 +10,7 @@ mod checked;
 mod error;
 mod http;
 mod import;
+mod logits;
 mod pull;
 #[cfg(test)]
 mod pull_tests;

@@ -28,6 +28,8 @@ pub enum ModelVerb {
     /// A generator must be a GGUF file. A Hugging Face folder, with config.json,
     /// tokenizer.json and safetensors, can be an embedder only.
     Import(ImportArgs),
+    /// Print the tokens of a text and the logits of the token after it
+    Logits(super::logits::LogitsArgs),
     /// Remove a model from this machine
     Rm {
         /// A name of `plumb model list`
@@ -63,6 +65,7 @@ pub fn run(verb: &ModelVerb, context: &Context) -> Result<Exit> {
         ModelVerb::Show { name } => show(context, &models, name)?,
         ModelVerb::Pull(args) => pull(context, &models, args)?,
         ModelVerb::Import(args) => import(context, &models, args)?,
+        ModelVerb::Logits(args) => super::logits::run(args, context)?,
         ModelVerb::Rm { name } => {
             models.remove(name)?;
             if context.json {

@@ -150,3 +150,37 @@ fn a_model_generates_under_a_schema_in_beams_and_from_standard_input() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success() && text.ends_with('\n') && 3 < text.len(), "{text}");
 }
+
+#[test]
+fn speed_and_logits_are_printed_as_scripts_expect_them() {
+    let Some(place) = place() else { return };
+    let model = "smollm2-135m-instruct";
+    let speed = json(
+        &place,
+        0,
+        &["bench", "generate", model, "--prompt", "8", "--generate", "4", "--runs", "1"],
+    );
+    assert!(speed["prompt_tok_s"].as_f64() > Some(0.0), "{speed}");
+    assert!(speed["generate_tok_s"].as_f64() > Some(0.0), "{speed}");
+    let embedder = "all-minilm-l6-v2";
+    let speed = json(
+        &place,
+        0,
+        &["bench", "embed", embedder, "--batch", "2", "--length", "8", "--runs", "1"],
+    );
+    assert!(speed["tok_s"].as_f64() > speed["seq_s"].as_f64(), "{speed}");
+
+    let exact =
+        json(&place, 0, &["model", "logits", model, "--prompt", "The capital of France is"]);
+    let packed = json(
+        &place,
+        0,
+        &["model", "logits", model, "--prompt", "The capital of France is", "--packed"],
+    );
+    assert_eq!(exact["tokens"].as_array().unwrap().len(), 5);
+    let top = |logits: &Value| logits["top"].as_array().unwrap().clone();
+    assert_eq!((top(&exact).len(), top(&packed).len()), (100, 100));
+    assert_eq!(top(&exact)[0][0], top(&packed)[0][0]);
+    let values: Vec<f64> = top(&exact).iter().map(|pair| pair[1].as_f64().unwrap()).collect();
+    assert!(values.is_sorted_by(|a, b| a >= b));
+}

@@ -6,6 +6,7 @@
 mod asking;
 mod e2e;
 mod embedder;
+mod embedding;
 mod indexing;
 mod models;
 mod outputs;

@@ -1,0 +1,100 @@
+//! `plumb bench generate`: prompt reading and generation of a language model.
+
+use std::ops::ControlFlow;
+
+use anyhow::{Context as _, Result};
+use plumb_infer::{Constraint, LanguageModel, Options, Timings};
+use serde_json::json;
+
+use super::{Rates, tenths};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::models::locate;
+use crate::project;
+
+#[derive(clap::Args, Debug)]
+pub struct GenerateArgs {
+    /// A name of `plumb model list`, or a path
+    model: String,
+
+    /// Tokens of the prompt that is read
+    #[arg(long, default_value_t = 512)]
+    prompt: usize,
+
+    /// Tokens that are generated
+    #[arg(long, default_value_t = 64)]
+    generate: usize,
+
+    /// Tokens in the cache before generation starts
+    #[arg(long, default_value_t = 0)]
+    depth: usize,
+
+    /// Times that each is measured
+    #[arg(long, default_value_t = 5)]
+    runs: usize,
+}
+
+/// Token ids that spread over the vocabulary, as the peers' scripts use. No two
+/// `round`s begin alike, so that none finds the other's cache.
+fn spread_tokens(count: usize, round: usize, vocabulary: usize) -> Result<Vec<u32>> {
+    let span = vocabulary.saturating_sub(1000).clamp(1, 20_000);
+    let first = 1000.min(vocabulary.saturating_sub(1));
+    (0..count).map(|i| Ok(u32::try_from(first + (i * 37 + round) % span)?)).collect()
+}
+
+/// Lets only one token follow, so that generation never ends early.
+struct Always(u32);
+
+impl Constraint for Always {
+    fn mask(&mut self, _generated: &[u32], logits: &mut [f32]) {
+        if let Some(logit) = logits.get_mut(self.0 as usize) {
+            *logit = f32::MAX;
+        }
+    }
+}
+
+pub(super) fn run(args: &GenerateArgs, context: &Context) -> Result<Exit> {
+    let threads = project::resolve(context, &context.folder)?.threads;
+    let located = locate(context, &args.model)?;
+    let model = LanguageModel::load(&located.path, threads)
+        .with_context(|| format!("cannot load the generator `{}`", located.name))?;
+    let mut round = 0;
+    let mut once = |prompt: usize, generate: usize| -> Result<Timings> {
+        round += 1;
+        let tokens = spread_tokens(prompt, round, model.tokenizer().vocab_size())?;
+        let options = Options { max_tokens: generate, ..Options::default() };
+        let mut go_on = |_: &str| ControlFlow::Continue(());
+        let mut always = Always(1234);
+        let done = model.generate(&tokens, &options, Some(&mut always), &mut go_on)?;
+        Ok(done.timings)
+    };
+    once(32, 4)?;
+    let prompt = args.prompt.max(1);
+    let prefill = Rates::measure(context, (args.runs, prompt), || {
+        Ok(once(prompt, 1)?.prefill.as_secs_f64())
+    })?;
+    let count = args.generate.max(1);
+    let depth = args.depth.max(1);
+    let decode = Rates::measure(context, (args.runs, count), || {
+        // The first token follows from the prompt: one more makes `count` passes.
+        Ok(once(depth, count + 1)?.decode.as_secs_f64())
+    })?;
+    if context.json {
+        context.print_json(&json!({
+            "model": located.name,
+            "sha256": located.sha256,
+            "threads": threads,
+            "prompt": args.prompt,
+            "generate": args.generate,
+            "depth": args.depth,
+            "prompt_tok_s": tenths(prefill.median()),
+            "generate_tok_s": tenths(decode.median()),
+            "prompt_rates": prefill.json(),
+            "generate_rates": decode.json(),
+        }))?;
+    } else {
+        context.say(prefill.text(&format!("prompt {}", args.prompt)))?;
+        context.say(decode.text(&format!("generate {}@{}", args.generate, args.depth)))?;
+    }
+    Ok(Exit::Done)
+}
