@@ -10,9 +10,10 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
+use crate::elementwise::{soft_cap, softmax_with_sink};
 use crate::products::{SEGMENT, add_products};
 use crate::shared::Shared;
-use crate::{Pool, Rows, softmax};
+use crate::{Pool, Rows};
 
 /// Queries of one head that a task takes together.
 const QUERIES: usize = 12;
@@ -133,6 +134,12 @@ pub struct Attention<'a> {
     /// Added to the scaled scores, or empty: shape (H, 2 N - 1) for N
     /// positions, number `N - 1 + key - query` of a head's row.
     pub distance_bias: &'a [f32],
+    /// If given, scaled scores are squeezed to below it by `cap * tanh(x / cap)`,
+    /// before the bias. Gemma Team 2024, arXiv:2408.00118.
+    pub soft_cap: Option<f32>,
+    /// For each head (H) the score of nothing, or empty: it takes its share of
+    /// the softmax and adds no value. Xiao et al. 2023, arXiv:2309.17453.
+    pub sinks: &'a [f32],
 }
 
 thread_local! {
@@ -157,6 +164,7 @@ impl Attention<'_> {
         let tokens = queries.len() / token_width;
         assert_eq!((queries.len(), out.len()), (tokens * token_width, queries.len()), "shapes");
         assert!(tokens <= past.len, "queries without a position");
+        assert!(self.sinks.is_empty() || self.sinks.len() == self.heads, "sinks");
         let blocks = tokens.div_ceil(QUERIES);
         let out = Shared::new(out);
         pool.run(self.heads * blocks, &|task| {
@@ -220,12 +228,16 @@ impl Attention<'_> {
             for score in scores.iter_mut() {
                 *score *= self.scale;
             }
+            if let Some(cap) = self.soft_cap {
+                soft_cap(pool.isa(), scores, cap);
+            }
             if !self.distance_bias.is_empty() {
                 let row = &self.distance_bias[block.head * (2 * past.len - 1)..];
                 let row = &row[past.len - 1 + visible.start - position..];
                 scores.iter_mut().zip(row).for_each(|(s, bias)| *s += bias);
             }
-            softmax(pool.isa(), scores);
+            let sink = self.sinks.get(block.head).copied().unwrap_or(f32::NEG_INFINITY);
+            softmax_with_sink(pool.isa(), scores, sink);
         }
     }
 }
@@ -291,10 +303,15 @@ mod tests {
                             .distance_bias
                             .get(head * (2 * len - 1) + len - 1 + j - position)
                             .map_or(0.0, |&b| f64::from(b));
-                        (score * f64::from(attention.scale) + bias).exp()
+                        let score = score * f64::from(attention.scale);
+                        let score = attention
+                            .soft_cap
+                            .map_or(score, |cap| f64::from(cap) * (score / f64::from(cap)).tanh());
+                        (score + bias).exp()
                     })
                     .collect();
-                let total: f64 = weights.iter().sum();
+                let sink = attention.sinks.get(head).map_or(0.0, |&s| f64::from(s).exp());
+                let total: f64 = weights.iter().sum::<f64>() + sink;
                 for e in 0..width {
                     let sum: f64 = visible
                         .clone()
@@ -308,11 +325,23 @@ mod tests {
         out
     }
 
+    /// What is added to plain attention.
+    #[derive(Clone, Copy, PartialEq)]
+    enum Extras {
+        None,
+        Bias,
+        CapAndSinks,
+    }
+
     #[track_caller]
-    fn check(mask: Mask, len: usize, (heads, key_heads): (usize, usize), biased: bool) {
+    fn check(mask: Mask, len: usize, (heads, key_heads): (usize, usize), extras: Extras) {
         let width = 16;
-        let bias = if biased { numbers(heads * (2 * len - 1), 0.3) } else { Vec::new() };
-        let attention = Attention { heads, scale: 0.25, mask, distance_bias: &bias };
+        let if_asked = |asked, count| if asked { numbers(count, 0.3) } else { Vec::new() };
+        let bias = if_asked(extras == Extras::Bias, heads * (2 * len - 1));
+        let sinks = if_asked(extras == Extras::CapAndSinks, heads);
+        let soft_cap = (extras == Extras::CapAndSinks).then_some(0.7);
+        let attention =
+            Attention { heads, scale: 0.25, mask, distance_bias: &bias, soft_cap, sinks: &sinks };
         let queries = numbers(len * heads * width, 0.1);
         let keys = numbers(len * key_heads * width, 0.7);
         let values = numbers(len * key_heads * width, 0.9);
@@ -345,17 +374,20 @@ mod tests {
 
     #[test]
     fn outputs_are_those_of_the_formula_for_any_batch() {
-        check(Mask::Full, 1, (1, 1), false);
-        check(Mask::Full, 70, (4, 4), false);
-        check(Mask::Full, 21, (4, 2), true);
-        check(Mask::Causal, 70, (6, 2), false);
-        check(Mask::Window(5), 70, (4, 1), false);
+        check(Mask::Full, 1, (1, 1), Extras::None);
+        check(Mask::Full, 70, (4, 4), Extras::None);
+        check(Mask::Full, 21, (4, 2), Extras::Bias);
+        check(Mask::Causal, 70, (6, 2), Extras::None);
+        check(Mask::Window(5), 70, (4, 1), Extras::None);
+        check(Mask::Full, 21, (4, 2), Extras::CapAndSinks);
+        check(Mask::Causal, 70, (6, 2), Extras::CapAndSinks);
+        check(Mask::Window(5), 70, (4, 1), Extras::CapAndSinks);
     }
 
     #[test]
     fn a_window_past_the_first_segment_has_the_same_bits_alone() {
-        check(Mask::Window(40), SEGMENT + 60, (1, 1), false);
-        check(Mask::Causal, SEGMENT + 30, (1, 1), false);
+        check(Mask::Window(40), SEGMENT + 60, (1, 1), Extras::None);
+        check(Mask::Causal, SEGMENT + 30, (1, 1), Extras::None);
     }
 
     #[test]
@@ -368,7 +400,14 @@ mod tests {
         let join = |a: Vec<f32>, b: Vec<f32>| [&a[..64], &b[..]].concat();
         let keys = join(numbers(160, 0.1), numbers(16, 0.5));
         fresh.push(&keys, &join(numbers(160, 0.2), numbers(16, 0.6)));
-        let attention = Attention { heads: 1, scale: 1.0, mask: Mask::Causal, distance_bias: &[] };
+        let attention = Attention {
+            heads: 1,
+            scale: 1.0,
+            mask: Mask::Causal,
+            distance_bias: &[],
+            soft_cap: None,
+            sinks: &[],
+        };
         let pool = Pool::new(NonZeroUsize::MIN);
         let (mut a, mut b) = (vec![0.0; 16], vec![0.0; 16]);
         attention.apply(&pool, &keys[..16], &past, &mut a);

@@ -334,6 +334,8 @@ impl Layer {
             scale: spec.attention_scale,
             mask: step.mask,
             distance_bias: &[],
+            soft_cap: None,
+            sinks: &[],
         };
         let mut mixed = step.bench.buffer(queries.len());
         attention.apply(pool, &queries, past, &mut mixed);

@@ -297,6 +297,8 @@ impl Layer {
                 scale: 1.0 / (spec.head_width() as f32).sqrt(),
                 mask: Mask::Full,
                 distance_bias: &text.distance_bias,
+                soft_cap: None,
+                sinks: &[],
             };
             attention.apply(pool, queries, &past, &mut mixed[part]);
         }

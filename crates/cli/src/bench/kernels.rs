@@ -200,8 +200,14 @@ fn attention(pool: &Pool, limits: &Limits, runs: usize) -> Vec<Attended> {
         past.push(&new, &new);
         let x = numbers(queries * HEADS * WIDTH);
         let mut out = vec![0.0; x.len()];
-        let attention =
-            Attention { heads: HEADS, scale: 0.125, mask: Mask::Causal, distance_bias: &[] };
+        let attention = Attention {
+            heads: HEADS,
+            scale: 0.125,
+            mask: Mask::Causal,
+            distance_bias: &[],
+            soft_cap: None,
+            sinks: &[],
+        };
         let seconds = median(10 * runs, || attention.apply(pool, &x, &past, &mut out));
         let pairs = queries * positions - queries * (queries - 1) / 2;
         let gflops = (4 * pairs * HEADS * WIDTH) as f64 / seconds / 1e9;

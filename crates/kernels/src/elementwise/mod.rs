@@ -31,6 +31,8 @@ pub(crate) enum Step<'a> {
     ActivateAndMultiply(Activation, &'a mut [f32], &'a [f32]),
     /// Replaces `x` by `exp(x - shift)`.
     Exponentials(&'a mut [f32], f32),
+    /// Replaces `x` by `cap * tanh(x / cap)`.
+    SoftCap(&'a mut [f32], f32),
 }
 
 pub(crate) fn apply(isa: Isa, step: Step) {
@@ -57,9 +59,17 @@ pub fn activate_and_multiply(isa: Isa, activation: Activation, x: &mut [f32], fa
 
 /// Makes `scores` positive with sum 1, in proportion to their exponentials.
 pub fn softmax(isa: Isa, scores: &mut [f32]) {
-    let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    softmax_with_sink(isa, scores, f32::NEG_INFINITY);
+}
+
+/// [`softmax`] over `scores` and one more, the `sink`, whose share is dropped:
+/// the sum is below 1. A sink of negative infinity takes nothing.
+pub(crate) fn softmax_with_sink(isa: Isa, scores: &mut [f32], sink: f32) {
+    let max = scores.iter().copied().fold(sink, f32::max);
     exponentials(isa, scores, max);
-    let inverse = 1.0 / sum(scores);
+    let mut share = [sink];
+    exponentials(isa, &mut share, max);
+    let inverse = 1.0 / (sum(scores) + share[0]);
     for p in scores {
         *p *= inverse;
     }
@@ -68,6 +78,12 @@ pub fn softmax(isa: Isa, scores: &mut [f32]) {
 /// Replaces each `x` by the exponential of `x - shift`, 0 below e^-87.3.
 pub fn exponentials(isa: Isa, x: &mut [f32], shift: f32) {
     apply(isa, Step::Exponentials(x, shift));
+}
+
+/// Replaces each `x` by `cap * tanh(x / cap)`: nearly itself while it is small,
+/// and never beyond the cap. The error is below 2e-7 of the cap.
+pub(crate) fn soft_cap(isa: Isa, x: &mut [f32], cap: f32) {
+    apply(isa, Step::SoftCap(x, cap));
 }
 
 /// The sum of `x`, in an order that does not change when zeros are appended.
@@ -123,7 +139,38 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_sink_takes_its_share_and_no_more() {
+        for isa in Isa::available() {
+            let mut scores = [1.0, 1.0];
+            softmax_with_sink(isa, &mut scores, 1.0 + std::f32::consts::LN_2);
+            assert!(scores.iter().all(|p| (p - 0.25).abs() < 1e-7), "{scores:?}");
+            let (mut with, mut without) = ([0.3, -2.0, 7.0], [0.3, -2.0, 7.0]);
+            softmax_with_sink(isa, &mut with, f32::NEG_INFINITY);
+            softmax(isa, &mut without);
+            assert_eq!(with.map(f32::to_bits), without.map(f32::to_bits));
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_soft_cap_is_a_hyperbolic_tangent_with_the_same_bits_everywhere(
+            x in proptest::collection::vec(-400.0_f32..400.0, 1..40),
+            cap in 1.0_f32..100.0,
+        ) {
+            let mut want = x.clone();
+            soft_cap(Isa::Scalar, &mut want, cap);
+            for (x, found) in x.iter().zip(&want) {
+                let exact = f64::from(cap) * (f64::from(*x) / f64::from(cap)).tanh();
+                prop_assert!((f64::from(*found) - exact).abs() <= 2e-7 * f64::from(cap));
+            }
+            for isa in Isa::available() {
+                let mut found = x.clone();
+                soft_cap(isa, &mut found, cap);
+                prop_assert_eq!(&found, &want);
+            }
+        }
+
         #[test]
         fn exponentials_are_within_two_units_in_the_last_place(
             x in proptest::collection::vec(-87.0_f32..88.0, 1..40),

@@ -15,6 +15,7 @@ pub(super) fn apply(step: Step) {
         Step::ActivateAndMultiply(Activation::Gelu, x, y) => both(x, y, gelu),
         Step::ActivateAndMultiply(Activation::GeluTanh, x, y) => both(x, y, gelu_tanh),
         Step::Exponentials(x, shift) => each(x, |x| exp(x - shift)),
+        Step::SoftCap(x, cap) => each(x, |x| cap * tanh(x / cap)),
     }
 }
 
@@ -65,6 +66,14 @@ fn exp(x: f32) -> f32 {
 #[expect(clippy::inline_always, reason = "compiled once more for each instruction set")]
 fn silu(x: f32) -> f32 {
     x / (1.0 + exp(-x))
+}
+
+/// `(1 - e) / (1 + e)` with `e = exp(-2|x|)`, which cannot overflow.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "compiled once more for each instruction set")]
+fn tanh(x: f32) -> f32 {
+    let e = exp(-2.0 * x.abs());
+    ((1.0 - e) / (1.0 + e)).copysign(x)
 }
 
 /// `x/2 (1 + tanh(u))` with `u = sqrt(2/pi) (x + 0.044715 x^3)`, where
