@@ -3,16 +3,15 @@
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use plumb_kernels::Pool;
 use plumb_model::{Decoder, DecoderSpec, KvCache, Logits, gguf_metadata};
-use plumb_text::{ChatTemplate, Decoder as TextDecoder, Message, Special, Tokenizer};
+use plumb_text::{ChatTemplate, Message, Special, Tokenizer};
 
-use crate::logprobs::Logprobs;
-use crate::sampling::Sampler;
-use crate::stop::StopFilter;
+use crate::speculation::Costs;
+use crate::writer::Writer;
 use crate::{Error, GrammarVocabulary, Sampling, TokenLogprob};
 
 /// Prompt tokens between two chances to cancel.
@@ -33,13 +32,14 @@ pub struct LanguageModel {
     /// The sequence read last, so that a prompt that begins alike is not read
     /// again. `None` while a call uses it.
     last: Mutex<Option<Sequence>>,
+    costs: Mutex<Costs>,
 }
 
 /// Tokens that a cache holds.
 #[derive(Clone, Debug)]
 pub(crate) struct Sequence {
-    tokens: Vec<u32>,
-    cache: KvCache,
+    pub(crate) tokens: Vec<u32>,
+    pub(crate) cache: KvCache,
 }
 
 /// How a prompt is continued.
@@ -52,6 +52,9 @@ pub struct Options {
     pub stop: Vec<String>,
     /// Says how likely the model thought each token, and so many alternatives.
     pub logprobs: Option<usize>,
+    /// Reads several tokens at once where the text repeats what it or the
+    /// prompt said before. It changes no token, only the time.
+    pub speculation: bool,
 }
 
 impl Options {
@@ -68,7 +71,13 @@ impl Options {
 impl Default for Options {
     /// Greedy, up to 512 tokens.
     fn default() -> Self {
-        Self { max_tokens: 512, sampling: Sampling::GREEDY, stop: Vec::new(), logprobs: None }
+        Self {
+            max_tokens: 512,
+            sampling: Sampling::GREEDY,
+            stop: Vec::new(),
+            logprobs: None,
+            speculation: true,
+        }
     }
 }
 
@@ -129,6 +138,10 @@ pub struct Timings {
     /// Generated tokens that the constraint forced, which are not read one by
     /// one.
     pub forced_tokens: usize,
+    /// Tokens that were read because they might come next.
+    pub drafted_tokens: usize,
+    /// Those of them that came.
+    pub accepted_tokens: usize,
     /// Reading the rest of the prompt.
     pub prefill: Duration,
     /// Everything after that.
@@ -175,6 +188,7 @@ impl LanguageModel {
             template,
             pool,
             last: Mutex::new(None),
+            costs: Mutex::new(Costs::new()),
         })
     }
 
@@ -252,42 +266,20 @@ impl LanguageModel {
         options.sampling.check_tokens(self.tokenizer.vocab_size())?;
         let start = Instant::now();
         let mut sequence = self.sequence(prompt)?;
-        let mut timings = Timings {
-            prompt_tokens: prompt.len(),
-            cached_tokens: sequence.tokens.len(),
-            ..Timings::default()
-        };
+        let cached_tokens = sequence.tokens.len();
         let (logits, flow) = self.read(&mut sequence, prompt, on_piece)?;
-        timings.prefill = start.elapsed();
-        let mut writer = Writer {
-            model: self,
-            constraint,
-            on_piece,
-            sampler: Sampler::new(&options.sampling, prompt, &|id| self.tokenizer.piece_bytes(id)),
-            meter: options.logprobs.map(Logprobs::new),
-            logprobs: Vec::new(),
-            stop: StopFilter::new(&options.stop),
-            decoder: self.tokenizer.decoder(),
-            // The last token of a full context is not read.
-            left: options.max_tokens.min(self.context() + 1 - prompt.len()),
-            tokens: Vec::new(),
-            text: String::new(),
-            forced: 0,
-        };
+        let prefill = start.elapsed();
+        let mut writer = Writer::new(self, (prompt, options), constraint, on_piece);
         let start = Instant::now();
         let finish = match flow {
             ControlFlow::Break(()) => Finish::Cancelled,
             ControlFlow::Continue(()) => writer.write(&mut sequence, logits)?,
         };
-        timings.decode = start.elapsed();
-        let Writer { tokens, mut text, stop, logprobs, forced, .. } = writer;
-        timings.forced_tokens = forced;
-        if finish != Finish::StopString {
-            text.push_str(&stop.finish());
-        }
         self.keep(sequence);
-        let logprobs = options.logprobs.map(|_| logprobs);
-        Ok(Generation { tokens, text, logprobs, finish, timings })
+        let mut done = writer.finish(finish);
+        let (prompt_tokens, decode) = (prompt.len(), start.elapsed());
+        done.timings = Timings { prompt_tokens, cached_tokens, prefill, decode, ..done.timings };
+        Ok(done)
     }
 
     /// The last sequence, cut to what it has in common with `prompt`: at most
@@ -339,129 +331,23 @@ impl LanguageModel {
         sequence: &mut Sequence,
         tokens: &[u32],
     ) -> Result<Vec<f32>, Error> {
-        let logits = self.decoder.forward(&self.pool, tokens, &mut sequence.cache, Logits::Last)?;
+        let logits = self.forward(&mut sequence.cache, tokens, Logits::Last)?;
         sequence.tokens.extend(tokens);
         Ok(logits)
     }
-}
 
-/// The state of one generation after the prompt.
-struct Writer<'a, 'c> {
-    model: &'a LanguageModel,
-    constraint: Option<&'c mut dyn Constraint>,
-    on_piece: &'a mut dyn FnMut(&str) -> ControlFlow<()>,
-    sampler: Sampler,
-    meter: Option<Logprobs>,
-    logprobs: Vec<TokenLogprob>,
-    decoder: TextDecoder<'a>,
-    stop: StopFilter<'a>,
-    /// Tokens that may still be generated.
-    left: usize,
-    tokens: Vec<u32>,
-    text: String,
-    forced: usize,
-}
-
-impl Writer<'_, '_> {
-    /// Writes tokens until something ends it. `logits` are those after the
-    /// prompt.
-    fn write(&mut self, sequence: &mut Sequence, mut logits: Vec<f32>) -> Result<Finish, Error> {
-        if self.left == 0 {
-            return Ok(Finish::Length);
-        }
-        // Generated tokens that the model has not read.
-        let mut unread = Vec::new();
-        loop {
-            for token in self.forced() {
-                if let Some(finish) = self.take(token) {
-                    return Ok(finish);
-                }
-                self.forced += 1;
-                unread.push(token);
-            }
-            if !unread.is_empty() {
-                logits = self.model.advance(sequence, &unread)?;
-                unread.clear();
-            }
-            let token = self.choose(&mut logits)?;
-            if let Some(finish) = self.take(token) {
-                return Ok(finish);
-            }
-            unread.push(token);
-        }
+    /// Reads `tokens` into `cache`.
+    pub(crate) fn forward(
+        &self,
+        cache: &mut KvCache,
+        tokens: &[u32],
+        logits: Logits,
+    ) -> Result<Vec<f32>, Error> {
+        Ok(self.decoder.forward(&self.pool, tokens, cache, logits)?)
     }
 
-    /// What the constraint forces. Nothing if log-probabilities are wanted:
-    /// these need the logits before every token.
-    fn forced(&mut self) -> Vec<u32> {
-        match &mut self.constraint {
-            Some(constraint) if self.meter.is_none() => constraint.forced(&self.tokens),
-            _ => Vec::new(),
-        }
-    }
-
-    fn choose(&mut self, logits: &mut [f32]) -> Result<u32, Error> {
-        if let Some(meter) = &mut self.meter {
-            meter.read(logits);
-        }
-        // A model may have more rows than its tokenizer has tokens.
-        let known = self.model.tokenizer.vocab_size().min(logits.len());
-        let logits = &mut logits[..known];
-        self.sampler.adjust(logits);
-        if let Some(constraint) = &mut self.constraint {
-            constraint.mask(&self.tokens, logits);
-        }
-        let generated = self.tokens.len();
-        self.sampler.draw(logits).ok_or_else(|| {
-            match self.constraint.as_ref().and_then(|constraint| constraint.failure()) {
-                Some(message) => Error::ConstraintFailed { generated, message },
-                None => Error::NothingAllowed { generated },
-            }
-        })
-    }
-
-    /// Adds `token` to what was generated; `Some` if that ends generation.
-    fn take(&mut self, token: u32) -> Option<Finish> {
-        let tokenizer = &self.model.tokenizer;
-        if tokenizer.stop_ids().contains(&token) {
-            return Some(self.end(Finish::EndOfTurn));
-        }
-        if let Some(meter) = &mut self.meter {
-            self.logprobs.push(meter.of(token));
-        }
-        self.sampler.push(token, &|id| tokenizer.piece_bytes(id));
-        self.tokens.push(token);
-        let piece = self.decoder.push(token);
-        if let Some(finish) = self.pass(&piece) {
-            return Some(finish);
-        }
-        (self.tokens.len() == self.left).then(|| self.end(Finish::Length))
-    }
-
-    /// Passes text to the caller; `Some` if that ends generation.
-    fn pass(&mut self, piece: &str) -> Option<Finish> {
-        let released = self.stop.push(piece);
-        self.text.push_str(&released.text);
-        let is_break = !released.text.is_empty() && (self.on_piece)(&released.text).is_break();
-        if released.is_end {
-            Some(Finish::StopString)
-        } else {
-            is_break.then_some(Finish::Cancelled)
-        }
-    }
-
-    /// Passes the last text and what the filter still holds.
-    fn end(&mut self, finish: Finish) -> Finish {
-        let piece = self.decoder.finish();
-        if let Some(Finish::StopString) = self.pass(&piece) {
-            return Finish::StopString;
-        }
-        let held = std::mem::replace(&mut self.stop, StopFilter::new(&[])).finish();
-        self.text.push_str(&held);
-        if !held.is_empty() {
-            // Nothing is left to cancel.
-            let _ = (self.on_piece)(&held);
-        }
-        finish
+    /// What passes over a few tokens take, as measured so far.
+    pub(crate) fn costs(&self) -> MutexGuard<'_, Costs> {
+        self.costs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

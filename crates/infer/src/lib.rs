@@ -15,8 +15,11 @@ mod error;
 mod grammar;
 mod language_model;
 mod logprobs;
+mod reading;
 mod sampling;
+mod speculation;
 mod stop;
+mod writer;
 
 pub use beam::{BeamSearch, EarlyStopping, Hypothesis, Scorer, beam_search};
 pub use continuations::Choices;

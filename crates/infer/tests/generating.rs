@@ -223,3 +223,39 @@ fn one_beam_is_greedy_and_more_find_what_is_as_likely() {
     assert_eq!(four.len(), 4);
     assert!(one[0].0.score <= four[0].0.score + 1e-6);
 }
+
+#[test]
+fn speculation_changes_the_time_and_nothing_else() {
+    let Some(model) = model() else { return };
+    let passage = "Invoices are kept for ten years after the end of the financial year. \
+        Drafts are deleted after 30 days, backups are made every night in Geneva.";
+    let grammar = Grammar::json_schema(model.grammar_vocabulary().unwrap(), SCHEMA).unwrap();
+    let (mut accepted, mut rejected) = (0, 0);
+    for (seed, question) in (0..).zip(QUESTIONS) {
+        let prompt = prompt(&model, &format!("Repeat this twice: {passage} {question}"));
+        for sampling in [Sampling::GREEDY, drawn(seed)] {
+            for (logprobs, max_tokens) in [(None, 90), (Some(2), 33)] {
+                for is_held in [false, true] {
+                    let run = |speculation| {
+                        let sampling = sampling.clone();
+                        let stop = vec!["night in".to_owned()];
+                        let options = Options { max_tokens, sampling, stop, logprobs, speculation };
+                        let mut held = grammar.constraint();
+                        let constraint = is_held.then_some(&mut held as &mut dyn Constraint);
+                        let go_on = &mut |_: &str| ControlFlow::Continue(());
+                        model.generate(&prompt, &options, constraint, go_on).unwrap()
+                    };
+                    let (fast, slow) = (run(true), run(false));
+                    assert_eq!(
+                        (&fast.tokens, &fast.text, &fast.logprobs, fast.finish),
+                        (&slow.tokens, &slow.text, &slow.logprobs, slow.finish)
+                    );
+                    assert_eq!((slow.timings.drafted_tokens, slow.timings.accepted_tokens), (0, 0));
+                    accepted += fast.timings.accepted_tokens;
+                    rejected += fast.timings.drafted_tokens - fast.timings.accepted_tokens;
+                }
+            }
+        }
+    }
+    assert!(0 < accepted && 0 < rejected, "{accepted} accepted, {rejected} rejected");
+}

@@ -82,8 +82,8 @@ impl KvCache {
 pub enum Logits {
     /// Those after the last token: shape (V).
     Last,
-    /// Those after every token: shape (T, V).
-    All,
+    /// Those after each of the last so many tokens: shape (N, V).
+    Tail(usize),
 }
 
 impl Decoder {
@@ -174,20 +174,20 @@ impl Decoder {
         if let Some(&token) = tokens.iter().find(|&&token| self.spec.vocab <= token as usize) {
             return Err(Error::UnknownToken { token, vocab: self.spec.vocab });
         }
+        let wanted = match logits {
+            Logits::Last => 1,
+            Logits::Tail(count) => count.min(tokens.len()),
+        };
+        let first = total - wanted;
         let mut out = Vec::new();
         let bench = Bench { pool, workspace: &self.workspace };
         for batch in tokens.chunks(BATCH) {
-            let mut x = self.hidden_states(bench, batch, cache);
-            match logits {
-                Logits::All => {
-                    self.final_norm.apply(pool, &mut x);
-                    out.extend_from_slice(&self.output.apply(bench, &x));
-                }
-                Logits::Last if cache.len() == total => {
-                    let last = self.final_norm.of(bench, &x[x.len() - self.spec.width..]);
-                    out = self.output.apply(bench, &last).to_vec();
-                }
-                Logits::Last => {}
+            let start = cache.len();
+            let x = self.hidden_states(bench, batch, cache);
+            if first < cache.len() {
+                let x = &x[first.saturating_sub(start) * self.spec.width..];
+                let normalised = self.final_norm.of(bench, x);
+                out.extend_from_slice(&self.output.apply(bench, &normalised));
             }
         }
         Ok(out)

@@ -62,7 +62,8 @@ pub(super) fn run(args: &GenerateArgs, context: &Context) -> Result<Exit> {
     let mut once = |prompt: usize, generate: usize| -> Result<Timings> {
         round += 1;
         let tokens = spread_tokens(prompt, round, model.tokenizer().vocab_size())?;
-        let options = Options { max_tokens: generate, ..Options::default() };
+        // One token over and over would be easy to guess.
+        let options = Options { max_tokens: generate, speculation: false, ..Options::default() };
         let mut go_on = |_: &str| ControlFlow::Continue(());
         let mut always = Always(1234);
         let done = model.generate(&tokens, &options, Some(&mut always), &mut go_on)?;

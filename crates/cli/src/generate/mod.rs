@@ -60,6 +60,11 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "N")]
     logprobs: Option<usize>,
 
+    /// Read one token after the other, also where the text repeats itself; the
+    /// output is the same
+    #[arg(long)]
+    no_speculation: bool,
+
     #[command(flatten)]
     sampling: SamplingFlags,
 
@@ -76,6 +81,7 @@ pub fn run(args: &GenerateArgs, context: &Context) -> Result<Exit> {
         sampling: args.sampling.resolve(),
         stop: args.stop.clone(),
         logprobs: args.logprobs,
+        speculation: !args.no_speculation,
     };
     options.check()?;
     let source = Source::read(&args.grammar)?;

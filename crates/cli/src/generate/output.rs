@@ -65,6 +65,8 @@ fn timings(timings: &Timings, generated: usize) -> Value {
     json!({
         "cached_tokens": timings.cached_tokens,
         "forced_tokens": timings.forced_tokens,
+        "drafted_tokens": timings.drafted_tokens,
+        "accepted_tokens": timings.accepted_tokens,
         "prefill_seconds": prefill,
         "decode_seconds": decode,
         "prefill_tokens_per_second": rate(timings.prompt_tokens - timings.cached_tokens, prefill),
