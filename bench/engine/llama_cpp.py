@@ -3,6 +3,7 @@
 
     pip install xllamacpp
     ./llama_cpp.py MODEL.gguf [--prompt 512] [--generate 64] [--threads 2] [--runs 5]
+                   [--flash-attention auto|on|off] [--no-repack]
 
 Runs llama.cpp's server in this process and asks it for completions of token
 lists, without its cache of prompts; the figures are the server's own timings.
@@ -16,6 +17,9 @@ import urllib.request
 import xllamacpp
 
 
+FLASH_ATTENTION = {"auto": -1, "off": 0, "on": 1}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("model")
@@ -23,6 +27,8 @@ def main() -> None:
     parser.add_argument("--generate", type=int, default=64)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--flash-attention", choices=FLASH_ATTENTION, default="auto")
+    parser.add_argument("--no-repack", action="store_true")
     args = parser.parse_args()
     params = xllamacpp.CommonParams()
     params.model.path = args.model
@@ -32,6 +38,8 @@ def main() -> None:
     params.cpuparams.n_threads = args.threads
     params.cpuparams_batch.n_threads = args.threads
     params.warmup = True
+    params.flash_attn_type = xllamacpp.llama_flash_attn_type(FLASH_ATTENTION[args.flash_attention])
+    params.no_extra_bufts = args.no_repack
     server = xllamacpp.Server(params)
     rates = {"prompt": [], "generate": []}
     for run in range(args.runs + 1):
