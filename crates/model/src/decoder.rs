@@ -86,6 +86,31 @@ pub enum Logits {
     Tail(usize),
 }
 
+impl Logits {
+    /// After how many of `tokens`.
+    fn count(self, tokens: usize) -> usize {
+        match self {
+            Self::Last => 1,
+            Self::Tail(count) => count.min(tokens),
+        }
+    }
+}
+
+/// What a pass reads of one sequence.
+#[derive(Debug)]
+pub struct Run<'a> {
+    /// The tokens that follow those in `cache`.
+    pub tokens: &'a [u32],
+    pub cache: &'a mut KvCache,
+    pub logits: Logits,
+}
+
+impl Run<'_> {
+    fn positions(&self) -> Range<usize> {
+        self.cache.len()..self.cache.len() + self.tokens.len()
+    }
+}
+
 impl Decoder {
     /// Loads a GGUF file, checking every tensor against its architecture.
     pub fn load(path: &Path) -> Result<Self, Error> {
@@ -164,64 +189,86 @@ impl Decoder {
         cache: &mut KvCache,
         logits: Logits,
     ) -> Result<Vec<f32>, Error> {
-        if tokens.is_empty() {
-            return Err(Error::NoTokens);
-        }
-        let (total, context) = (cache.len() + tokens.len(), self.spec.context);
-        if context < total {
-            return Err(Error::TooLong { tokens: total, context });
-        }
-        if let Some(&token) = tokens.iter().find(|&&token| self.spec.vocab <= token as usize) {
-            return Err(Error::UnknownToken { token, vocab: self.spec.vocab });
-        }
-        let wanted = match logits {
-            Logits::Last => 1,
-            Logits::Tail(count) => count.min(tokens.len()),
-        };
-        let first = total - wanted;
+        self.check(&Run { tokens, cache, logits })?;
+        let wanted = logits.count(tokens.len());
         let mut out = Vec::new();
-        let bench = Bench { pool, workspace: &self.workspace };
-        for batch in tokens.chunks(BATCH) {
-            let start = cache.len();
-            let x = self.hidden_states(bench, batch, cache);
-            if first < cache.len() {
-                let x = &x[first.saturating_sub(start) * self.spec.width..];
-                let normalised = self.final_norm.of(bench, x);
-                out.extend_from_slice(&self.output.apply(bench, &normalised));
-            }
+        let mut left = tokens.len();
+        for tokens in tokens.chunks(BATCH) {
+            left -= tokens.len();
+            let logits = Logits::Tail(wanted.saturating_sub(left));
+            out.extend(self.forward_all(pool, &mut [Run { tokens, cache, logits }])?);
         }
         Ok(out)
     }
 
-    /// What the layers make of one batch: shape (T, D).
-    fn hidden_states(&self, bench: Bench, batch: &[u32], cache: &mut KvCache) -> Vec<f32> {
+    /// Reads the tokens of several sequences in one pass over the weights, and
+    /// returns the logits that each asks for, one after the other: for each
+    /// the bits that [`forward`](Self::forward) would give it alone.
+    ///
+    /// On an error no cache has changed.
+    pub fn forward_all(&self, pool: &Pool, runs: &mut [Run<'_>]) -> Result<Vec<f32>, Error> {
+        runs.iter().try_for_each(|run| self.check(run))?;
+        let bench = Bench { pool, workspace: &self.workspace };
+        let x = self.hidden_states(bench, runs);
+        let width = self.spec.width;
+        let mut wanted = Vec::new();
+        let mut end = 0;
+        for run in &*runs {
+            end += run.tokens.len();
+            let count = run.logits.count(run.tokens.len());
+            wanted.extend_from_slice(&x[(end - count) * width..end * width]);
+        }
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.final_norm.apply(pool, &mut wanted);
+        Ok(self.output.apply(bench, &wanted).to_vec())
+    }
+
+    /// Fails if a run cannot be read.
+    fn check(&self, run: &Run<'_>) -> Result<(), Error> {
+        if run.tokens.is_empty() {
+            return Err(Error::NoTokens);
+        }
+        let (total, context) = (run.cache.len() + run.tokens.len(), self.spec.context);
+        if context < total {
+            return Err(Error::TooLong { tokens: total, context });
+        }
+        match run.tokens.iter().find(|&&token| self.spec.vocab <= token as usize) {
+            Some(&token) => Err(Error::UnknownToken { token, vocab: self.spec.vocab }),
+            None => Ok(()),
+        }
+    }
+
+    /// What the layers make of the tokens of all runs: shape (T, D).
+    fn hidden_states(&self, bench: Bench, runs: &mut [Run<'_>]) -> Vec<f32> {
         let pool = bench.pool;
-        let positions = cache.len()..cache.len() + batch.len();
-        let mut x = embed(pool, &self.embedding, batch);
+        let tokens: Vec<u32> = runs.iter().flat_map(|run| run.tokens).copied().collect();
+        let mut x = embed(pool, &self.embedding, &tokens);
         for x in &mut x {
             *x *= self.spec.embedding_scale;
         }
         if let Some(learned) = &self.positions {
             // Fits: a position is less than the context, which is a `usize`
             // from a table of 32-bit ids.
-            let ids: Vec<u32> =
-                positions.clone().map(|p| u32::try_from(p).unwrap_or(u32::MAX)).collect();
+            let ids: Vec<u32> = runs
+                .iter()
+                .flat_map(Run::positions)
+                .map(|position| u32::try_from(position).unwrap_or(u32::MAX))
+                .collect();
             add(&mut x, &embed(pool, learned, &ids));
         }
-        let rotations = self.rotations(positions);
-        for (i, (layer, past)) in self.layers.iter().zip(&mut cache.layers).enumerate() {
+        let rotations: Vec<_> = runs.iter().map(|run| self.rotations(run.positions())).collect();
+        for (i, layer) in self.layers.iter().enumerate() {
             let window = self.spec.window_of(i);
             let step = Step {
                 spec: &self.spec,
                 bench,
-                rotation: rotations.as_ref().map(
-                    |[all, local]| {
-                        if window.is_some() { local } else { all }
-                    },
-                ),
+                rotations: &rotations,
+                is_local: window.is_some(),
                 mask: window.map_or(Mask::Causal, |window| Mask::Window(window.positions)),
             };
-            layer.apply(&step, &mut x, past);
+            layer.apply(&step, &mut x, (runs, i));
         }
         x
     }
@@ -254,7 +301,10 @@ fn frequencies(spec: &DecoderSpec, parameters: &Parameters) -> [Vec<f32>; 2] {
 struct Step<'a> {
     spec: &'a DecoderSpec,
     bench: Bench<'a>,
-    rotation: Option<&'a Rotation>,
+    /// Of each run, of layers that see all positions and of the others.
+    rotations: &'a [Option<[Rotation; 2]>],
+    /// Whether the layer sees a window only.
+    is_local: bool,
     mask: Mask,
 }
 
@@ -301,10 +351,11 @@ impl Layer {
         self.feed_forward.pack(pool);
     }
 
-    /// Adds to `x` (T, D) what attention and feed-forward make of it.
-    fn apply(&self, step: &Step, x: &mut [f32], past: &mut KeyValues) {
+    /// Adds to `x` (T, D) what attention and feed-forward make of it; the rows
+    /// are those of `runs`, and this is layer `index`.
+    fn apply(&self, step: &Step, x: &mut [f32], (runs, index): (&mut [Run<'_>], usize)) {
         let (bench, width) = (step.bench, step.spec.width);
-        let mut y = self.attend(step, &self.attention_norm.of(bench, x), past);
+        let mut y = self.attend(step, &self.attention_norm.of(bench, x), (runs, index));
         if let Some(norm) = &self.post_attention_norm {
             norm.apply(bench.pool, &mut y);
         }
@@ -316,7 +367,12 @@ impl Layer {
         add_rows(bench.pool, width, x, &y);
     }
 
-    fn attend<'a>(&self, step: &Step<'a>, x: &[f32], past: &mut KeyValues) -> Buffer<'a> {
+    fn attend<'a>(
+        &self,
+        step: &Step<'a>,
+        x: &[f32],
+        (runs, index): (&mut [Run<'_>], usize),
+    ) -> Buffer<'a> {
         let (spec, pool) = (step.spec, step.bench.pool);
         let maps = [&self.queries, &self.keys, &self.values];
         let [mut queries, mut keys, values] = Linear::apply_all(step.bench, maps, x);
@@ -324,11 +380,6 @@ impl Layer {
             query_norm.apply(pool, &mut queries);
             key_norm.apply(pool, &mut keys);
         }
-        if let Some(rotation) = step.rotation {
-            rotation.apply(pool, &mut queries, spec.heads, spec.head_width);
-            rotation.apply(pool, &mut keys, spec.kv_heads, spec.head_width);
-        }
-        past.push(&keys, &values);
         let attention = Attention {
             heads: spec.heads,
             scale: spec.attention_scale,
@@ -338,7 +389,22 @@ impl Layer {
             sinks: &[],
         };
         let mut mixed = step.bench.buffer(queries.len());
-        attention.apply(pool, &queries, past, &mut mixed);
+        let widths = [spec.heads, spec.kv_heads].map(|heads| heads * spec.head_width);
+        let mut start = 0;
+        for (run, rotations) in runs.iter_mut().zip(step.rotations) {
+            let end = start + run.tokens.len();
+            let [of_queries, of_keys] = widths.map(|width| start * width..end * width);
+            let (queries, keys) = (&mut queries[of_queries.clone()], &mut keys[of_keys.clone()]);
+            if let Some([all, local]) = rotations {
+                let rotation = if step.is_local { local } else { all };
+                rotation.apply(pool, queries, spec.heads, spec.head_width);
+                rotation.apply(pool, keys, spec.kv_heads, spec.head_width);
+            }
+            let past = &mut run.cache.layers[index];
+            past.push(keys, &values[of_keys]);
+            attention.apply(pool, queries, past, &mut mixed[of_queries]);
+            start = end;
+        }
         self.attention_output.apply(step.bench, &mixed)
     }
 }

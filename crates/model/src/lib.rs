@@ -24,7 +24,7 @@ mod spec;
 mod weights;
 mod workspace;
 
-pub use decoder::{Decoder, KvCache, Logits};
+pub use decoder::{Decoder, KvCache, Logits, Run};
 pub use encoder::Encoder;
 pub use encoder_spec::{EncoderSpec, Pooling};
 pub use error::Error;
