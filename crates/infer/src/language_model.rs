@@ -103,6 +103,20 @@ pub trait Constraint {
     }
 }
 
+impl<C: Constraint + ?Sized> Constraint for &mut C {
+    fn mask(&mut self, generated: &[u32], logits: &mut [f32]) {
+        (**self).mask(generated, logits);
+    }
+
+    fn forced(&mut self, generated: &[u32]) -> Vec<u32> {
+        (**self).forced(generated)
+    }
+
+    fn failure(&self) -> Option<String> {
+        (**self).failure()
+    }
+}
+
 /// Why generation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finish {
@@ -269,17 +283,41 @@ impl LanguageModel {
         let cached_tokens = sequence.tokens.len();
         let (logits, flow) = self.read(&mut sequence, prompt, on_piece)?;
         let prefill = start.elapsed();
-        let mut writer = Writer::new(self, (prompt, options), constraint, on_piece);
+        let constraint = constraint.map(|constraint| Box::new(constraint) as Box<dyn Constraint>);
+        let mut writer = Writer::new(self, (prompt, options), constraint, Box::new(on_piece));
         let start = Instant::now();
         let finish = match flow {
             ControlFlow::Break(()) => Finish::Cancelled,
-            ControlFlow::Continue(()) => writer.write(&mut sequence, logits)?,
+            ControlFlow::Continue(()) => self.write(&mut sequence, &mut writer, logits)?,
         };
         self.keep(sequence);
         let mut done = writer.finish(finish);
         let (prompt_tokens, decode) = (prompt.len(), start.elapsed());
         done.timings = Timings { prompt_tokens, cached_tokens, prefill, decode, ..done.timings };
         Ok(done)
+    }
+
+    /// Lets `writer` write after what `sequence` holds.
+    fn write(
+        &self,
+        sequence: &mut Sequence,
+        writer: &mut Writer<'_>,
+        logits: Vec<f32>,
+    ) -> Result<Finish, Error> {
+        let prompt = sequence.tokens.len();
+        let mut ended = writer.start(logits)?;
+        loop {
+            sequence.cache.truncate(writer.kept());
+            if let Some(finish) = ended {
+                sequence.tokens.extend(&writer.tokens()[..writer.kept() - prompt]);
+                return Ok(finish);
+            }
+            let (tokens, count) = writer.next_read(true);
+            let start = Instant::now();
+            let logits = self.forward(&mut sequence.cache, &tokens, Logits::Tail(count))?;
+            self.costs().learn(tokens.len(), start.elapsed());
+            ended = writer.go_on(logits)?;
+        }
     }
 
     /// The last sequence, cut to what it has in common with `prompt`: at most

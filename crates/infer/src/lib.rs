@@ -15,7 +15,6 @@ mod error;
 mod grammar;
 mod language_model;
 mod logprobs;
-mod reading;
 mod sampling;
 mod speculation;
 mod stop;

@@ -2,8 +2,8 @@
 
 /// Passes text on, except what is or may become a stop string.
 #[derive(Debug)]
-pub(crate) struct StopFilter<'a> {
-    stops: &'a [String],
+pub(crate) struct StopFilter {
+    stops: Vec<String>,
     /// Text that may be the beginning of a stop string.
     held: String,
 }
@@ -16,8 +16,8 @@ pub(crate) struct Released {
     pub(crate) is_end: bool,
 }
 
-impl<'a> StopFilter<'a> {
-    pub(crate) fn new(stops: &'a [String]) -> Self {
+impl StopFilter {
+    pub(crate) fn new(stops: Vec<String>) -> Self {
         Self { stops, held: String::new() }
     }
 
@@ -60,7 +60,7 @@ mod tests {
     #[track_caller]
     fn check(stops: &[&str], pieces: &[&str], want: &[&str], want_rest: Option<&str>) {
         let stops: Vec<String> = stops.iter().map(|&stop| stop.to_owned()).collect();
-        let mut filter = StopFilter::new(&stops);
+        let mut filter = StopFilter::new(stops.clone());
         let mut ended = false;
         let found: Vec<String> = pieces
             .iter()
@@ -118,7 +118,7 @@ mod tests {
             cuts in prop::collection::vec(1_usize..5, 1..50),
         ) {
             let (want, want_end) = slow(&text, &stops);
-            let mut filter = StopFilter::new(&stops);
+            let mut filter = StopFilter::new(stops.clone());
             let (mut streamed, mut ended) = (String::new(), false);
             let mut rest = text.chars();
             for &cut in cuts.iter().cycle() {

@@ -1,42 +1,52 @@
-//! Writing tokens after a prompt.
+//! Writing tokens after a prompt, in steps between which the model reads.
 
 use std::ops::ControlFlow;
-use std::time::Instant;
 
 use plumb_text::Decoder as TextDecoder;
 
-use crate::language_model::Sequence;
 use crate::logprobs::Logprobs;
-use crate::reading::{Draft, Reading};
 use crate::sampling::Sampler;
-use crate::speculation::Speculator;
+use crate::speculation::{Draft, Speculator};
 use crate::stop::StopFilter;
 use crate::{Constraint, Error, Finish, Generation, LanguageModel, Options, Timings, TokenLogprob};
 
+/// What is told of the text, and may end it.
+pub(crate) type OnPiece<'a> = Box<dyn FnMut(&str) -> ControlFlow<()> + 'a>;
+
 /// The state of one generation after the prompt.
-pub(crate) struct Writer<'a, 'c> {
+///
+/// [`start`](Self::start) takes the logits after the prompt. Until it or
+/// [`go_on`](Self::go_on) says that the text has ended, the model is to read
+/// what [`next_read`](Self::next_read) returns after the first
+/// [`kept`](Self::kept) tokens of its cache.
+pub(crate) struct Writer<'a> {
     model: &'a LanguageModel,
-    constraint: Option<&'c mut dyn Constraint>,
-    on_piece: &'a mut dyn FnMut(&str) -> ControlFlow<()>,
+    constraint: Option<Box<dyn Constraint + 'a>>,
+    on_piece: OnPiece<'a>,
     sampler: Sampler,
     speculator: Option<Speculator>,
     meter: Option<Logprobs>,
     logprobs: Vec<TokenLogprob>,
     decoder: TextDecoder<'a>,
-    stop: StopFilter<'a>,
+    stop: StopFilter,
     /// Tokens that may still be generated.
     left: usize,
     tokens: Vec<u32>,
     text: String,
     timings: Timings,
+    /// Tokens of prompt and text that the model has read.
+    kept: usize,
+    /// Generated tokens that it has not read.
+    unread: Vec<u32>,
+    draft: Draft,
 }
 
-impl<'a, 'c> Writer<'a, 'c> {
+impl<'a> Writer<'a> {
     pub(crate) fn new(
         model: &'a LanguageModel,
-        (prompt, options): (&[u32], &'a Options),
-        constraint: Option<&'c mut dyn Constraint>,
-        on_piece: &'a mut dyn FnMut(&str) -> ControlFlow<()>,
+        (prompt, options): (&[u32], &Options),
+        constraint: Option<Box<dyn Constraint + 'a>>,
+        on_piece: OnPiece<'a>,
     ) -> Self {
         // The last token of a full context is not read.
         let left = options.max_tokens.min(model.context() + 1 - prompt.len());
@@ -50,13 +60,64 @@ impl<'a, 'c> Writer<'a, 'c> {
             speculator: options.speculation.then(speculator),
             meter: options.logprobs.map(Logprobs::new),
             logprobs: Vec::new(),
-            stop: StopFilter::new(&options.stop),
+            stop: StopFilter::new(options.stop.clone()),
             decoder: model.tokenizer().decoder(),
             left,
             tokens: Vec::new(),
             text: String::new(),
             timings: Timings::default(),
+            kept: prompt.len(),
+            unread: Vec::new(),
+            draft: Draft::default(),
         }
+    }
+
+    /// Writes as far as the `logits` after the prompt allow; `Some` if that is
+    /// all.
+    pub(crate) fn start(&mut self, logits: Vec<f32>) -> Result<Option<Finish>, Error> {
+        if self.left == 0 {
+            return Ok(Some(Finish::Length));
+        }
+        self.draft.fill(logits);
+        self.write()
+    }
+
+    /// What the model is to read, and after how many of the last of these
+    /// tokens it is to give logits.
+    ///
+    /// With `may_draft` it may hold tokens that do not come.
+    pub(crate) fn next_read(&mut self, may_draft: bool) -> (Vec<u32>, usize) {
+        let limit = self.left - self.tokens.len() - 1;
+        // After several forced tokens, what a draft adds was not measured.
+        let may_draft = may_draft && self.unread.len() == 1;
+        let draft = match &mut self.speculator {
+            Some(speculator) if may_draft => speculator.draft(limit, &self.model.costs()).to_vec(),
+            _ => Vec::new(),
+        };
+        let tokens = [&*self.unread, &*draft].concat();
+        self.timings.drafted_tokens += draft.len();
+        self.kept += self.unread.len();
+        self.unread.clear();
+        self.draft = Draft::new(draft);
+        (tokens, 1 + self.draft.len())
+    }
+
+    /// Goes on with the `logits` that [`next_read`](Self::next_read) asked for;
+    /// `Some` if the text ended.
+    pub(crate) fn go_on(&mut self, logits: Vec<f32>) -> Result<Option<Finish>, Error> {
+        self.draft.fill(logits);
+        self.write()
+    }
+
+    /// How many tokens of the prompt and of [`tokens`](Self::tokens), and with
+    /// them of the model's cache, are read and certain.
+    pub(crate) fn kept(&self) -> usize {
+        self.kept
+    }
+
+    /// The tokens that were generated.
+    pub(crate) fn tokens(&self) -> &[u32] {
+        &self.tokens
     }
 
     /// What was written, and [`Timings`] as far as they were counted here.
@@ -68,72 +129,41 @@ impl<'a, 'c> Writer<'a, 'c> {
         Generation { tokens, text, logprobs: meter.map(|_| logprobs), finish, timings }
     }
 
-    /// Writes tokens until something ends it. `logits` are those after the
-    /// prompt, which `sequence` holds.
-    pub(crate) fn write(
-        &mut self,
-        sequence: &mut Sequence,
-        logits: Vec<f32>,
-    ) -> Result<Finish, Error> {
-        if self.left == 0 {
-            return Ok(Finish::Length);
-        }
-        let mut reading = Reading { sequence, unread: Vec::new(), draft: Draft::none(logits) };
-        let result = self.write_on(&mut reading);
-        reading.forget_draft();
-        result
-    }
-
-    fn write_on(&mut self, reading: &mut Reading<'_>) -> Result<Finish, Error> {
+    /// Writes tokens until the model must read, or something ends the text.
+    fn write(&mut self) -> Result<Option<Finish>, Error> {
         loop {
             for token in self.forced() {
                 if let Some(finish) = self.take(token) {
-                    return Ok(finish);
+                    return Ok(Some(finish));
                 }
                 self.timings.forced_tokens += 1;
-                self.settle(reading, token);
+                self.settle(token);
             }
-            if !reading.unread.is_empty() {
-                self.pass(reading)?;
+            if !self.unread.is_empty() {
+                return Ok(None);
             }
-            let token = self.choose(reading.draft.logits())?;
+            let mut draft = std::mem::take(&mut self.draft);
+            let token = self.choose(draft.logits())?;
+            self.draft = draft;
             if let Some(finish) = self.take(token) {
-                return Ok(finish);
+                return Ok(Some(finish));
             }
-            self.settle(reading, token);
+            self.settle(token);
         }
     }
 
     /// Steps over `token` if it was drafted and so has been read, or leaves it
     /// to be read.
-    fn settle(&mut self, reading: &mut Reading<'_>, token: u32) {
-        if reading.draft.accept(token) {
-            reading.sequence.tokens.push(token);
+    fn settle(&mut self, token: u32) {
+        if self.unread.is_empty() && self.draft.accept(token) {
+            self.kept += 1;
             self.timings.accepted_tokens += 1;
             return;
         }
-        if let (Some(speculator), true) = (&mut self.speculator, reading.unread.is_empty()) {
-            speculator.learn(reading.draft.outcome(), &self.model.costs());
+        if let (Some(speculator), true) = (&mut self.speculator, self.unread.is_empty()) {
+            speculator.learn(self.draft.outcome(), &self.model.costs());
         }
-        reading.forget_draft();
-        reading.unread.push(token);
-    }
-
-    /// Reads what is unread, and a draft after it.
-    fn pass(&mut self, reading: &mut Reading<'_>) -> Result<(), Error> {
-        let limit = self.left - self.tokens.len() - 1;
-        let draft = match &mut self.speculator {
-            // Several tokens were forced: what a draft adds was not measured.
-            Some(speculator) if reading.unread.len() == 1 => {
-                speculator.draft(limit, &self.model.costs()).to_vec()
-            }
-            _ => Vec::new(),
-        };
-        self.timings.drafted_tokens += draft.len();
-        let (count, start) = (reading.unread.len() + draft.len(), Instant::now());
-        reading.read(self.model, draft)?;
-        self.model.costs().learn(count, start.elapsed());
-        Ok(())
+        self.unread.push(token);
     }
 
     /// What the constraint forces. Nothing if log-probabilities are wanted:
@@ -204,7 +234,7 @@ impl<'a, 'c> Writer<'a, 'c> {
         if let Some(Finish::StopString) = self.emit(&piece) {
             return Finish::StopString;
         }
-        let held = std::mem::replace(&mut self.stop, StopFilter::new(&[])).finish();
+        let held = std::mem::replace(&mut self.stop, StopFilter::new(Vec::new())).finish();
         self.text.push_str(&held);
         if !held.is_empty() {
             // Nothing is left to cancel.

@@ -16,10 +16,12 @@
 
 mod automaton;
 mod costs;
+mod draft;
 
 use std::time::Duration;
 
 pub(crate) use costs::Costs;
+pub(crate) use draft::Draft;
 
 use automaton::Automaton;
 
