@@ -56,6 +56,18 @@ pub enum Error {
     #[error("`{field}` is {value}; it must be {range}")]
     Setting { field: &'static str, value: String, range: &'static str },
 
+    #[error("{waiting} requests wait already")]
+    EngineBusy { waiting: usize },
+
+    #[error("the engine was stopped")]
+    EngineClosed,
+
+    #[error("cannot start a thread")]
+    Thread { source: io::Error },
+
+    #[error("the step that read the request failed: {message}")]
+    Step { message: String },
+
     #[error("`logit_bias` names token {token}, but the vocabulary has {vocabulary} tokens")]
     UnknownBias { token: u32, vocabulary: usize },
 }
@@ -70,6 +82,7 @@ impl Error {
                 Some("this is a base model; choose an instruction-tuned one")
             }
             Self::PromptTooLong { .. } => Some("use fewer or shorter passages"),
+            Self::EngineBusy { .. } => Some("try again later"),
             _ => None,
         }
     }

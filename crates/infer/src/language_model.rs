@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use plumb_kernels::Pool;
-use plumb_model::{Decoder, DecoderSpec, KvCache, Logits, gguf_metadata};
+use plumb_model::{Decoder, DecoderSpec, KvCache, Logits, Run, gguf_metadata};
 use plumb_text::{ChatTemplate, Message, Special, Tokenizer};
 
 use crate::speculation::Costs;
@@ -382,6 +382,16 @@ impl LanguageModel {
         logits: Logits,
     ) -> Result<Vec<f32>, Error> {
         Ok(self.decoder.forward(&self.pool, tokens, cache, logits)?)
+    }
+
+    /// Reads the tokens of several sequences in one pass.
+    pub(crate) fn forward_all(&self, runs: &mut [Run<'_>]) -> Result<Vec<f32>, Error> {
+        Ok(self.decoder.forward_all(&self.pool, runs)?)
+    }
+
+    /// A cache for a new sequence.
+    pub(crate) fn new_cache(&self) -> KvCache {
+        self.decoder.new_cache()
     }
 
     /// What passes over a few tokens take, as measured so far.

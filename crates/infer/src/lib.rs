@@ -1,9 +1,9 @@
 //! Text generation and embedding.
 //!
 //! [`LanguageModel`] continues a prompt, token by token, under sampling
-//! settings, stop strings and perhaps a [`Constraint`]; [`Embedder`] turns
-//! texts into vectors. Both join a model, which knows no text, with its
-//! tokenizer, which knows no tensors.
+//! settings, stop strings and perhaps a [`Constraint`]; an [`Engine`] does so
+//! for many requests at once; [`Embedder`] turns texts into vectors. They join a
+//! model, which knows no text, with its tokenizer, which knows no tensors.
 //!
 //! Everything replays: the same model, prompt, options and seed give the same
 //! tokens, whatever was generated before and on any number of threads.
@@ -11,6 +11,7 @@
 mod beam;
 mod continuations;
 mod embedder;
+mod engine;
 mod error;
 mod grammar;
 mod language_model;
@@ -23,6 +24,9 @@ mod writer;
 pub use beam::{BeamSearch, EarlyStopping, Hypothesis, Scorer, beam_search};
 pub use continuations::Choices;
 pub use embedder::Embedder;
+pub use engine::{
+    Engine, EngineSettings, EngineStatus, Event, OnEvent, Priority, Request, Slice, Ticket,
+};
 pub use error::Error;
 pub use grammar::{Grammar, GrammarConstraint, GrammarVocabulary};
 pub use language_model::{Constraint, Finish, Generation, LanguageModel, Options, Timings};

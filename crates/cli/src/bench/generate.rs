@@ -1,12 +1,13 @@
 //! `plumb bench generate`: prompt reading and generation of a language model.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use plumb_infer::{Constraint, LanguageModel, Options, Timings};
 use serde_json::json;
 
-use super::{Rates, tenths};
+use super::{Rates, tenths, together};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::models::locate;
@@ -29,6 +30,10 @@ pub struct GenerateArgs {
     #[arg(long, default_value_t = 0)]
     depth: usize,
 
+    /// Sequences that are generated at once, besides
+    #[arg(long, default_value_t = 1)]
+    sequences: usize,
+
     /// Times that each is measured
     #[arg(long, default_value_t = 5)]
     runs: usize,
@@ -36,14 +41,14 @@ pub struct GenerateArgs {
 
 /// Token ids that spread over the vocabulary, as the peers' scripts use. No two
 /// `round`s begin alike, so that none finds the other's cache.
-fn spread_tokens(count: usize, round: usize, vocabulary: usize) -> Result<Vec<u32>> {
+pub(super) fn spread_tokens(count: usize, round: usize, vocabulary: usize) -> Result<Vec<u32>> {
     let span = vocabulary.saturating_sub(1000).clamp(1, 20_000);
     let first = 1000.min(vocabulary.saturating_sub(1));
     (0..count).map(|i| Ok(u32::try_from(first + (i * 37 + round) % span)?)).collect()
 }
 
 /// Lets only one token follow, so that generation never ends early.
-struct Always(u32);
+pub(super) struct Always(pub(super) u32);
 
 impl Constraint for Always {
     fn mask(&mut self, _generated: &[u32], logits: &mut [f32]) {
@@ -58,6 +63,7 @@ pub(super) fn run(args: &GenerateArgs, context: &Context) -> Result<Exit> {
     let located = locate(context, &args.model)?;
     let model = LanguageModel::load(&located.path, threads)
         .with_context(|| format!("cannot load the generator `{}`", located.name))?;
+    let model = Arc::new(model);
     let mut round = 0;
     let mut once = |prompt: usize, generate: usize| -> Result<Timings> {
         round += 1;
@@ -80,6 +86,9 @@ pub(super) fn run(args: &GenerateArgs, context: &Context) -> Result<Exit> {
         // The first token follows from the prompt: one more makes `count` passes.
         Ok(once(depth, count + 1)?.decode.as_secs_f64())
     })?;
+    let together = (1 < args.sequences)
+        .then(|| together::measure(context, &model, (args.sequences, count, args.runs)))
+        .transpose()?;
     if context.json {
         context.print_json(&json!({
             "model": located.name,
@@ -92,10 +101,15 @@ pub(super) fn run(args: &GenerateArgs, context: &Context) -> Result<Exit> {
             "generate_tok_s": tenths(decode.median()),
             "prompt_rates": prefill.json(),
             "generate_rates": decode.json(),
+            "sequences": args.sequences,
+            "together_rates": together.as_ref().map(Rates::json),
         }))?;
     } else {
         context.say(prefill.text(&format!("prompt {}", args.prompt)))?;
         context.say(decode.text(&format!("generate {}@{}", args.generate, args.depth)))?;
+        if let Some(together) = together {
+            context.say(together.text(&format!("{} at once", args.sequences)))?;
+        }
     }
     Ok(Exit::Done)
 }

@@ -3,6 +3,7 @@
 mod embed;
 mod generate;
 mod kernels;
+mod together;
 
 use anyhow::{Result, bail};
 use serde_json::{Value, json};

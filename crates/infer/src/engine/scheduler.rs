@@ -1,0 +1,211 @@
+//! The engine's thread: which sequences run, and what a step reads.
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use plumb_model::{KvCache, Logits, Run};
+
+use super::prefix::{PrefixTree, common};
+use super::queue::{Queue, Waiting};
+use super::sequence::{Sequence, Wish, nothing};
+use super::{EngineSettings, EngineStatus, Event, Priority};
+use crate::{Error, Finish, LanguageModel};
+
+/// A shared beginning of so many tokens is worth waiting for.
+const WORTH_WAITING: usize = 32;
+
+/// Runs until the queue is closed.
+pub(super) fn run(model: &LanguageModel, settings: EngineSettings, queue: &Queue) {
+    let _closing = Closing(queue);
+    let known = PrefixTree::new(model.new_cache(), settings.cache_tokens);
+    let mut scheduler = Scheduler { model, settings, queue, known, running: Vec::new(), steps: 0 };
+    while queue.wait(scheduler.status(), scheduler.running.is_empty()) {
+        scheduler.turn();
+    }
+    for sequence in &mut scheduler.running {
+        sequence.end(Finish::Cancelled);
+    }
+    queue.take_all().into_iter().for_each(cancel);
+}
+
+/// Closes the queue also where a receiver of events panics, so that nobody
+/// waits for a thread that is gone.
+struct Closing<'q>(&'q Queue);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+        drop(self.0.take_all());
+    }
+}
+
+struct Scheduler<'m> {
+    model: &'m LanguageModel,
+    settings: EngineSettings,
+    queue: &'m Queue,
+    /// What was read before.
+    known: PrefixTree<KvCache>,
+    /// Interactive ones first, each kind in order of admission. The first
+    /// `max_running` are read and written, the others are paused.
+    running: Vec<Sequence<'m>>,
+    steps: u64,
+}
+
+impl Scheduler<'_> {
+    fn status(&self) -> EngineStatus {
+        EngineStatus {
+            running: self.running.len(),
+            waiting: 0,
+            cached_tokens: self.known.tokens(),
+            steps: self.steps,
+        }
+    }
+
+    /// Admits, reads one step, and lets other work have a slice.
+    fn turn(&mut self) {
+        self.end_cancelled();
+        self.admit();
+        if !self.running.is_empty() {
+            self.step();
+            self.steps += 1;
+        }
+        if let Some((priority, mut slice)) = self.queue.take_slice()
+            && slice().is_continue()
+        {
+            self.queue.put_back((priority, slice));
+        }
+    }
+
+    fn end_cancelled(&mut self) {
+        self.queue.take_cancelled().into_iter().for_each(cancel);
+        for sequence in self.running.iter_mut().filter(|s| s.is_cancelled()) {
+            sequence.end(Finish::Cancelled);
+        }
+        self.release_ended();
+    }
+
+    /// Lets waiting requests run as long as there is room.
+    fn admit(&mut self) {
+        for priority in [Priority::Interactive, Priority::Background] {
+            // Interactive requests count as if no other were there: those give
+            // way, as far as their number goes.
+            let is_before = |s: &&Sequence<'_>| s.priority <= priority;
+            while self.running.iter().filter(is_before).count() < self.settings.max_running {
+                let room: usize = self.running.iter().map(Sequence::room).sum();
+                let left = self.settings.cache_tokens.saturating_sub(room);
+                let fits = |next: &Waiting| next.room() <= left && !self.may_soon_share(next);
+                let Some(next) = self.queue.take_next(priority, fits) else { break };
+                self.begin(next, left);
+            }
+        }
+    }
+
+    /// Whether another request reads a beginning of the same prompt, which the
+    /// tree will know when it is done.
+    fn may_soon_share(&self, next: &Waiting) -> bool {
+        let prompt = &next.request.prompt;
+        self.running
+            .iter()
+            .take(self.settings.max_running)
+            .any(|s| s.is_reading() && s.cache.len() + WORTH_WAITING <= common(&s.prompt, prompt))
+    }
+
+    /// Starts a request for whose tokens, and the cached ones, `left` is room.
+    fn begin(&mut self, next: Waiting, left: usize) {
+        // The last token of a prompt must be read for its logits.
+        let prompt = &next.request.prompt;
+        let (cache, _) = self.known.find(&prompt[..prompt.len() - 1]);
+        let kept = left - next.room();
+        self.known.shrink(kept);
+        let at = self.running.partition_point(|s| s.priority <= next.request.priority);
+        self.running.insert(at, Sequence::new(self.model, next, cache));
+    }
+
+    /// Reads one step and hands out what comes of it.
+    fn step(&mut self) {
+        let active = self.running.len().min(self.settings.max_running);
+        let wishes = self.wishes(active);
+        let started = Instant::now();
+        let sequences = self.running[..active].iter_mut().zip(&wishes);
+        let mut runs: Vec<Run<'_>> = sequences
+            .filter(|(_, wish)| !wish.tokens.is_empty())
+            .map(|(sequence, wish)| Run {
+                tokens: &wish.tokens,
+                cache: &mut sequence.cache,
+                logits: Logits::Tail(wish.logits),
+            })
+            .collect();
+        let result = self.model.forward_all(&mut runs);
+        if let [run] = &*runs {
+            self.model.costs().learn(run.tokens.len(), started.elapsed());
+        }
+        match result {
+            Ok(logits) => self.hand_out(&wishes, &logits),
+            Err(error) => self.fail(active, &error),
+        }
+        self.release_ended();
+    }
+
+    /// What each of the first `active` sequences reads in this step: all that
+    /// write their next token, then prompts as far as the budget goes.
+    fn wishes(&mut self, active: usize) -> Vec<Wish> {
+        let running = &mut self.running[..active];
+        let writing = running.iter().filter(|s| !s.is_reading()).count();
+        let mut budget = match writing {
+            0 => self.settings.step_tokens,
+            _ => self.settings.step_tokens.saturating_sub(writing).max(1),
+        };
+        if writing != 0 {
+            budget = budget.min(self.settings.prompt_tokens_beside);
+        }
+        let is_alone = active == 1;
+        running
+            .iter_mut()
+            .map(|sequence| {
+                let is_reading = sequence.is_reading();
+                let wish = sequence.wish(budget, is_alone);
+                budget -= if is_reading { wish.tokens.len() } else { 0 };
+                wish
+            })
+            .collect()
+    }
+
+    /// Gives each sequence its logits, and remembers prompts that are read.
+    fn hand_out(&mut self, wishes: &[Wish], logits: &[f32]) {
+        let rows: usize = wishes.iter().map(|wish| wish.logits).sum();
+        let vocab = logits.len() / rows.max(1);
+        let mut start = 0;
+        for (sequence, wish) in self.running.iter_mut().zip(wishes) {
+            let end = start + wish.logits * vocab;
+            let was_reading = sequence.is_reading();
+            if was_reading && wish.logits != 0 {
+                // Those that run with it can share it from now on.
+                self.known.insert(&sequence.prompt, sequence.cache.clone());
+            }
+            sequence.go_on(logits[start..end].to_vec());
+            start = end;
+        }
+    }
+
+    fn fail(&mut self, active: usize, error: &Error) {
+        for sequence in &mut self.running[..active] {
+            sequence.fail(Error::Step { message: error.to_string() });
+        }
+    }
+
+    /// Frees the sequences that ended, remembering what they read.
+    fn release_ended(&mut self) {
+        for sequence in self.running.extract_if(.., |s| s.is_ended()) {
+            let (tokens, cache) = sequence.into_known();
+            self.known.insert(&tokens, cache);
+        }
+        let room: usize = self.running.iter().map(Sequence::room).sum();
+        self.known.shrink(self.settings.cache_tokens.saturating_sub(room));
+    }
+}
+
+/// Ends a request that never ran.
+fn cancel(waiting: Waiting) {
+    let mut on_event = waiting.on_event;
+    let _: ControlFlow<()> = on_event(Event::Done(Ok(nothing(Finish::Cancelled))));
+}
