@@ -5,7 +5,6 @@ use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
 use plumb_answer::{LocalWriter, ModelId, Request, Writer, WriterError};
-use plumb_infer::LanguageModel;
 
 use crate::models::Located;
 
@@ -23,8 +22,9 @@ impl Generator {
     }
 
     fn load(&self) -> Result<LocalWriter, WriterError> {
-        let model = LanguageModel::load(&self.located.path, self.threads).map_err(|error| {
-            WriterError { model: self.located.name.clone(), source: Box::new(error) }
+        let model = self.located.generator(self.threads).map_err(|error| WriterError {
+            model: self.located.name.clone(),
+            source: Box::new(error),
         })?;
         Ok(LocalWriter::new(model, self.id()))
     }

@@ -171,6 +171,19 @@ impl LanguageModel {
         Ok(model)
     }
 
+    /// The same, with the repacked weights in the file at `packed`: it is
+    /// mapped if it is there, and else written for the next time.
+    ///
+    /// The name of `packed` must change with the weights. If it cannot be
+    /// written the model works without it.
+    pub fn load_cached(path: &Path, packed: &Path, threads: NonZeroUsize) -> Result<Self, Error> {
+        let mut model = Self::load_exact(path, threads)?;
+        if model.decoder.pack_cached(&model.pool, packed).is_err() {
+            model.decoder.pack(&model.pool);
+        }
+        Ok(model)
+    }
+
     /// Loads a GGUF file and computes in floats throughout: slow, and the
     /// reference for everything that is fast.
     pub fn load_exact(path: &Path, threads: NonZeroUsize) -> Result<Self, Error> {

@@ -33,7 +33,9 @@ pub use isa::Isa;
 pub use limits::Limits;
 pub use matmul::{Matrix, matmul};
 pub use norm::{layer_norm, normalize, rms_norm};
-pub use packed::{PackedMatrix, QuantizedRows, packed_matmul, quantize_q8_0};
+pub use packed::{
+    PACKED_VERSION, PackedMatrix, QuantizedRows, SharedBytes, packed_matmul, quantize_q8_0,
+};
 pub use pool::Pool;
 pub use products::{Rows, dot};
 pub use rope::{Pairs, Rotation, rope_frequencies};

@@ -65,8 +65,22 @@ impl Linear {
         if let Weights::Stored(tensor) = &self.weights
             && let Some(packed) = tensor.pack(pool)
         {
+            tensor.release();
             self.weights = Weights::Packed(packed);
         }
+    }
+
+    /// The weights as they are in the file, unless they are packed.
+    pub(crate) fn stored(&self) -> Option<&Tensor> {
+        match &self.weights {
+            Weights::Stored(tensor) => Some(tensor),
+            Weights::Packed(_) => None,
+        }
+    }
+
+    /// Computes with `packed` from now on: the same weights.
+    pub(crate) fn set_packed(&mut self, packed: PackedMatrix) {
+        self.weights = Weights::Packed(packed);
     }
 
     /// Repacks the weights, of any type, after rounding them to eight bits.
@@ -79,6 +93,7 @@ impl Linear {
         let Weights::Stored(tensor) = &self.weights else { return };
         let shared: Vec<f32> = sizes.iter().map(|size| size.max(1e-3).sqrt()).collect();
         if let Some(packed) = tensor.round(pool, &shared) {
+            tensor.release();
             self.weights = Weights::Packed(packed);
             self.factors = shared.iter().map(|factor| 1.0 / factor).collect();
         }
@@ -191,12 +206,9 @@ pub(crate) struct FeedForward {
 }
 
 impl FeedForward {
-    /// See [`Linear::pack`].
-    pub(crate) fn pack(&mut self, pool: &Pool) {
-        let maps = [Some(&mut self.up), Some(&mut self.down), self.gate.as_mut()];
-        for map in maps.into_iter().flatten() {
-            map.pack(pool);
-        }
+    /// Its linear maps, in an order that never changes.
+    pub(crate) fn maps(&mut self) -> impl Iterator<Item = &mut Linear> {
+        [Some(&mut self.up), Some(&mut self.down), self.gate.as_mut()].into_iter().flatten()
     }
 
     /// See [`Linear::round`].

@@ -2,12 +2,14 @@
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use plumb_kernels::{Attention, KeyValues, Mask, Pool, Rotation, rope_frequencies};
 
 use crate::blocks::{FeedForward, Linear, Norm, add, add_rows, embed};
 use crate::config::Config;
 use crate::files::Files;
+use crate::packed_file;
 use crate::spec::{self, ExtraNorms, Gate, Packing, Positions};
 use crate::weights::{Parameter, Parameters, Tensor, Weights};
 use crate::workspace::{Bench, Buffer, Workspace};
@@ -15,6 +17,10 @@ use crate::{DecoderSpec, Error};
 
 /// Tokens that go through the layers together. Results do not depend on it.
 const BATCH: usize = 512;
+
+/// Tokens after which the memory of the embedding is given back: each has
+/// brought some pages of the file with it, and few are of use again.
+const RELEASED: usize = 256;
 
 /// More layers than this are a damaged file.
 const MAX_LAYERS: usize = 1024;
@@ -34,6 +40,8 @@ pub struct Decoder {
     /// Frequencies of layers that see all positions, then of the others.
     frequencies: [Vec<f32>; 2],
     workspace: Workspace,
+    /// Tokens embedded since the memory of the embedding was given back.
+    embedded: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -153,6 +161,7 @@ impl Decoder {
             output: Linear::load(parameters, output),
             frequencies: frequencies(&spec, parameters),
             workspace: Workspace::default(),
+            embedded: AtomicUsize::new(0),
             spec,
         }
     }
@@ -160,10 +169,31 @@ impl Decoder {
     /// Repacks the weights for products in integers. Weights that are floats in
     /// the file stay as they are.
     pub fn pack(&mut self, pool: &Pool) {
-        for layer in &mut self.layers {
-            layer.pack(pool);
+        self.maps().for_each(|map| map.pack(pool));
+    }
+
+    /// The same through the file at `path`, which is mapped if it holds the
+    /// packed weights of this model, and else written.
+    ///
+    /// The caller answers for the name: one that changes with the weights.
+    /// Fails if the file cannot be written; the decoder is then as it was.
+    pub fn pack_cached(&mut self, pool: &Pool, path: &Path) -> Result<(), Error> {
+        let packed = {
+            let maps: Vec<&mut Linear> = self.maps().collect();
+            let tensors: Vec<&Tensor> = maps.iter().filter_map(|map| map.stored()).collect();
+            packed_file::load(path, pool, &tensors)?
+        };
+        for (map, packed) in self.maps().filter(|map| map.stored().is_some()).zip(packed) {
+            if let Some(packed) = packed {
+                map.set_packed(packed);
+            }
         }
-        self.output.pack(pool);
+        Ok(())
+    }
+
+    /// Its large linear maps, in an order that never changes.
+    fn maps(&mut self) -> impl Iterator<Item = &mut Linear> {
+        self.layers.iter_mut().flat_map(Layer::maps).chain([&mut self.output])
     }
 
     /// What the decoder is made of.
@@ -245,6 +275,10 @@ impl Decoder {
         let pool = bench.pool;
         let tokens: Vec<u32> = runs.iter().flat_map(|run| run.tokens).copied().collect();
         let mut x = embed(pool, &self.embedding, &tokens);
+        if RELEASED < self.embedded.fetch_add(tokens.len(), Ordering::Relaxed) {
+            self.embedded.store(0, Ordering::Relaxed);
+            self.embedding.release();
+        }
         for x in &mut x {
             *x *= self.spec.embedding_scale;
         }
@@ -343,12 +377,9 @@ impl Layer {
         }
     }
 
-    fn pack(&mut self, pool: &Pool) {
+    fn maps(&mut self) -> impl Iterator<Item = &mut Linear> {
         let [q, k, v] = [&mut self.queries, &mut self.keys, &mut self.values];
-        for map in [q, k, v, &mut self.attention_output] {
-            map.pack(pool);
-        }
-        self.feed_forward.pack(pool);
+        [q, k, v, &mut self.attention_output].into_iter().chain(self.feed_forward.maps())
     }
 
     /// Adds to `x` (T, D) what attention and feed-forward make of it; the rows

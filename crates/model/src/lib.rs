@@ -20,6 +20,7 @@ mod encoder_spec;
 mod error;
 mod files;
 mod names;
+mod packed_file;
 mod spec;
 mod weights;
 mod workspace;

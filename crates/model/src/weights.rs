@@ -53,6 +53,17 @@ impl Tensor {
         Self { map: Arc::clone(map), dtype: info.dtype, rows, columns, range: info.range.clone() }
     }
 
+    /// A matrix in the part `range` of a map.
+    #[cfg(test)]
+    pub(crate) fn of_map(
+        map: &Arc<Mmap>,
+        dtype: DType,
+        (rows, columns): (usize, usize),
+        range: Range<usize>,
+    ) -> Self {
+        Self { map: Arc::clone(map), dtype, rows, columns, range }
+    }
+
     pub(crate) fn matrix(&self) -> Matrix<'_> {
         Matrix::new(self.dtype, &self.map[self.range.clone()], self.rows, self.columns)
             .expect("the parser checked that bytes and shape agree")
@@ -64,6 +75,27 @@ impl Tensor {
 
     pub(crate) fn columns(&self) -> usize {
         self.columns
+    }
+
+    pub(crate) fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Gives the memory of the file's pages back: what is asked of the tensor
+    /// from now on is read from the file again.
+    #[expect(unsafe_code, reason = "other advice of this kind can change what is read")]
+    pub(crate) fn release(&self) {
+        #[cfg(unix)]
+        // SAFETY: pages of a map that is only read, and not of this process
+        // alone, are the same when they are read again.
+        let _ = unsafe {
+            // Advice that is not taken costs memory only.
+            self.map.unchecked_advise_range(
+                memmap2::UncheckedAdvice::DontNeed,
+                self.range.start,
+                self.range.len(),
+            )
+        };
     }
 
     /// The weights repacked, or `None` if their type has no blocks.
@@ -198,7 +230,7 @@ pub fn gguf_metadata(path: &Path) -> Result<Option<Gguf>, Error> {
 
 /// Maps a file into memory for reading.
 #[expect(unsafe_code, reason = "a memory map changes if someone writes to its file")]
-fn map(path: &Path) -> Result<Mmap, Error> {
+pub(crate) fn map(path: &Path) -> Result<Mmap, Error> {
     let io = |source| Error::Io { path: path.to_owned(), source };
     let file = File::open(path).map_err(io)?;
     // SAFETY: model files are replaced by renaming, never written in place.

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use plumb_infer::{Constraint, LanguageModel, Options, Timings};
+use plumb_infer::{Constraint, Options, Timings};
 use serde_json::json;
 
 use super::{Rates, tenths, together};
@@ -61,7 +61,8 @@ impl Constraint for Always {
 pub(super) fn run(args: &GenerateArgs, context: &Context) -> Result<Exit> {
     let threads = project::resolve(context, &context.folder)?.threads;
     let located = locate(context, &args.model)?;
-    let model = LanguageModel::load(&located.path, threads)
+    let model = located
+        .generator(threads)
         .with_context(|| format!("cannot load the generator `{}`", located.name))?;
     let model = Arc::new(model);
     let mut round = 0;

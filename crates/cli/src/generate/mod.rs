@@ -88,7 +88,8 @@ pub fn run(args: &GenerateArgs, context: &Context) -> Result<Exit> {
     let text = prompt_text(args.prompt.as_deref())?;
     let threads = project::resolve(context, &context.folder)?.threads;
     let located = locate(context, &args.model)?;
-    let model = LanguageModel::load(&located.path, threads)
+    let model = located
+        .generator(threads)
         .with_context(|| format!("cannot load the generator `{}`", located.name))?;
     let prompt = encode(&model, &text, args.raw)?;
     let job = Job { model: &model, located: &located, prompt: &prompt, context };

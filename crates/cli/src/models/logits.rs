@@ -31,9 +31,12 @@ pub struct LogitsArgs {
 pub(super) fn run(args: &LogitsArgs, context: &Context) -> Result<()> {
     let threads = project::resolve(context, &context.folder)?.threads;
     let located = locate(context, &args.model)?;
-    let load = if args.packed { LanguageModel::load } else { LanguageModel::load_exact };
-    let model = load(&located.path, threads)
-        .with_context(|| format!("cannot load the generator `{}`", located.name))?;
+    let model = if args.packed {
+        located.generator(threads)
+    } else {
+        LanguageModel::load_exact(&located.path, threads)
+    };
+    let model = model.with_context(|| format!("cannot load the generator `{}`", located.name))?;
     let tokens = model.tokenizer().encode(&args.prompt, Special::Add)?;
     let logits = model.logits(&tokens)?;
     let mut top: Vec<(u32, f32)> = (0..).zip(logits).collect();

@@ -3,7 +3,8 @@
 //!
 //! A model of the catalogue lies in `CACHE/NAME/` under the names of its
 //! files. An imported one has a `plumb-model.json` there, which says what it
-//! is. Nothing is used before its SHA-256 has been compared.
+//! is. Weights as generators compute with them are kept in `CACHE/.packed/`, by
+//! the SHA-256 of their file. Nothing is used before its SHA-256 has been compared.
 
 mod catalogue;
 mod checked;
@@ -19,9 +20,11 @@ mod verb;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result as Anyhow;
+use plumb_infer::LanguageModel;
 use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
@@ -38,6 +41,9 @@ pub use verb::{ModelVerb, run};
 
 const IMPORTED: &str = "plumb-model.json";
 
+/// The folder of packed weights.
+const PACKED: &str = ".packed";
+
 /// A model that is on this machine and was found to be sound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Located {
@@ -48,12 +54,21 @@ pub struct Located {
     pub weights: PathBuf,
     /// Of the weights.
     pub sha256: String,
+    /// Where the weights are kept as a generator computes with them.
+    packed: PathBuf,
+}
+
+impl Located {
+    /// Loads it as a generator.
+    pub fn generator(&self, threads: NonZeroUsize) -> Result<LanguageModel, plumb_infer::Error> {
+        LanguageModel::load_cached(&self.path, &self.packed, threads)
+    }
 }
 
 /// Finds the model of a name or a path, and checks that it is sound.
 pub fn locate(context: &Context, name_or_path: &str) -> Anyhow<Located> {
     let models = Models::open(&context.models)?;
-    Ok(located(models.resolve(name_or_path)?))
+    Ok(models.located(models.resolve(name_or_path)?))
 }
 
 /// Gets a model of the catalogue, unless it is here.
@@ -61,7 +76,7 @@ pub fn pull(context: &Context, name: &str) -> Anyhow<Located> {
     let models = Models::open(&context.models)?;
     let model = models.catalogue.find(name).ok_or_else(|| models.unknown(name))?;
     models.pull(model, &how(context))?;
-    Ok(located(models.resolve(name)?))
+    Ok(models.located(models.resolve(name)?))
 }
 
 /// The names of the models that are here, unchecked.
@@ -92,14 +107,6 @@ pub fn is_interruption(error: &anyhow::Error) -> bool {
 
 fn how(context: &Context) -> Pull<'_> {
     Pull { endpoint: &context.hub, show: Show::new(context.quiet), stop: &context.stop }
-}
-
-fn located(installed: Installed) -> Located {
-    let Installed { name, weights, sha256, .. } = installed;
-    let is_gguf = weights.extension().is_some_and(|extension| extension == "gguf");
-    let folder = weights.parent().unwrap_or(&weights);
-    let path = if is_gguf { weights.clone() } else { folder.to_owned() };
-    Located { name, path, weights, sha256 }
 }
 
 /// The models of this machine.
@@ -253,6 +260,27 @@ impl Models {
         })
     }
 
+    fn located(&self, installed: Installed) -> Located {
+        let Installed { name, weights, sha256, .. } = installed;
+        let is_gguf = weights.extension().is_some_and(|extension| extension == "gguf");
+        let folder = weights.parent().unwrap_or(&weights);
+        let path = if is_gguf { weights.clone() } else { folder.to_owned() };
+        let packed = self.packed(&sha256);
+        Located { name, path, weights, sha256, packed }
+    }
+
+    /// Where the packed form of weights is kept.
+    fn packed(&self, sha256: &str) -> PathBuf {
+        self.cache.join(PACKED).join(format!("{sha256}.pack"))
+    }
+
+    /// The files of a model of the catalogue, or of an imported one.
+    fn files(&self, name: &str) -> Result<Vec<ModelFile>, Error> {
+        let imported = || Ok(self.imported(name)?.map(|imported| imported.files));
+        let files = self.catalogue.find(name).map(|model| model.files.clone());
+        Ok(files.map_or_else(imported, |files| Ok(Some(files)))?.unwrap_or_default())
+    }
+
     /// Removes a model from the cache. Files that were only linked stay.
     pub fn remove(&self, name: &str) -> Result<(), Error> {
         let is_known = self.catalogue.find(name).is_some() || self.imported(name)?.is_some();
@@ -263,8 +291,13 @@ impl Models {
         if !folder.exists() {
             return Err(Error::NotInstalled { name: name.to_owned() });
         }
+        let files = self.files(name)?;
         let _lock = self.lock(name)?;
         fs::remove_dir_all(&folder).map_err(Error::io(&folder))?;
+        for file in files {
+            // Most files have no packed form.
+            let _ = fs::remove_file(self.packed(&file.sha256));
+        }
         Checked::open(&self.cache).forget(&folder);
         Ok(())
     }

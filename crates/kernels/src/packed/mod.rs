@@ -20,16 +20,23 @@ mod pack;
 #[cfg(target_arch = "x86_64")]
 mod prefetch;
 mod scalar;
+mod storage;
 mod wide;
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 pub use activations::{QuantizedRows, quantize_q8_0};
+pub use storage::SharedBytes;
 
 use crate::shared::Shared;
 use crate::{DType, Isa, Matrix, Pool};
 use layout::{BLOCK, Layout, PANEL};
+use storage::Storage;
 use wide::{Line, Wide};
+
+/// Changes with the order of packed bytes.
+pub const PACKED_VERSION: u32 = 1;
 
 /// Input rows above which a panel is unpacked before it is used.
 const FEW: usize = 8;
@@ -50,7 +57,7 @@ pub struct PackedMatrix {
     layout: Layout,
     rows: usize,
     columns: usize,
-    lines: Vec<Line>,
+    storage: Storage,
 }
 
 /// Where the blocks of a panel are.
@@ -81,8 +88,9 @@ impl PackedMatrix {
         let layout = Layout::of(dtype)?;
         Matrix::new(dtype, bytes, rows, columns)?;
         let panel_bytes = layout.panel_bytes(columns / BLOCK);
+        let bytes_packed = Self::bytes_of(dtype, shape)?;
         let row_bytes = dtype.bytes_of(columns)?;
-        let mut lines = vec![Line::ZERO; rows.div_ceil(PANEL) * panel_bytes / size_of::<Line>()];
+        let mut lines = vec![Line::ZERO; bytes_packed / size_of::<Line>()];
         let panels = Shared::new(wide::bytes_mut(&mut lines));
         pool.run(if columns == 0 { 0 } else { rows.div_ceil(PANEL) }, &|panel| {
             let end = rows.min((panel + 1) * PANEL);
@@ -92,7 +100,35 @@ impl PackedMatrix {
             let out = unsafe { panels.part(panel * panel_bytes..(panel + 1) * panel_bytes) };
             pack::pack_panel(dtype, layout, &rows, out);
         });
-        Some(Self { layout, rows, columns, lines })
+        Some(Self { layout, rows, columns, storage: Storage::Own(lines) })
+    }
+
+    /// A matrix of type `dtype` and shape `(rows, columns)` that lies packed in
+    /// `range` of `memory`: what [`as_bytes`](Self::as_bytes) returned for the
+    /// same [`PACKED_VERSION`].
+    ///
+    /// `None` if the type has no blocks, the range is not as long as
+    /// [`bytes_of`](Self::bytes_of) says, or it begins at no multiple of 64 in
+    /// memory. Other bytes make other weights, and nothing worse.
+    pub fn from_packed(
+        dtype: DType,
+        shape: (usize, usize),
+        memory: &SharedBytes,
+        range: Range<usize>,
+    ) -> Option<Self> {
+        if Self::bytes_of(dtype, shape) != Some(range.len()) {
+            return None;
+        }
+        let storage = Storage::shared(memory.clone(), range)?;
+        Some(Self { layout: Layout::of(dtype)?, rows: shape.0, columns: shape.1, storage })
+    }
+
+    /// Bytes of a packed matrix, a multiple of 64; `None` if the type has no
+    /// blocks or the columns are not whole blocks.
+    pub fn bytes_of(dtype: DType, (rows, columns): (usize, usize)) -> Option<usize> {
+        let layout = Layout::of(dtype)?;
+        dtype.bytes_of(columns)?;
+        rows.div_ceil(PANEL).checked_mul(layout.panel_bytes(columns / BLOCK))
     }
 
     /// Rows, O: the width of a product.
@@ -107,7 +143,12 @@ impl PackedMatrix {
 
     /// Bytes in memory.
     pub fn bytes(&self) -> usize {
-        wide::bytes(&self.lines).len()
+        self.as_bytes().len()
+    }
+
+    /// The panels, as they lie in memory.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.storage.bytes()
     }
 
     fn panels(&self) -> usize {
@@ -119,7 +160,7 @@ impl PackedMatrix {
     }
 
     fn panel_slice(&self, index: usize) -> &[u8] {
-        &wide::bytes(&self.lines)[index * self.panel_bytes()..][..self.panel_bytes()]
+        &self.as_bytes()[index * self.panel_bytes()..][..self.panel_bytes()]
     }
 
     fn panel(&self, index: usize) -> Panel {

@@ -2,6 +2,7 @@
 //! definition.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -149,4 +150,27 @@ proptest! {
             prop_assert_eq!(&bits(alone), &want, "{:?} row by row", isa);
         }
     }
+}
+
+#[test]
+fn packed_bytes_in_shared_memory_make_the_same_matrix() {
+    let (pool, shape) = (Pool::new(NonZeroUsize::MIN), (21, 64));
+    let len = DType::Q8_0.bytes_of(21 * 64).unwrap();
+    let bytes: Vec<u8> = (0..=255).cycle().take(len).collect();
+    let own = PackedMatrix::new(&pool, DType::Q8_0, &bytes, shape).unwrap();
+    let len = PackedMatrix::bytes_of(DType::Q8_0, shape).unwrap();
+    assert_eq!(own.as_bytes().len(), len);
+
+    // Room to begin at a multiple of 64 in memory.
+    let mut memory = vec![0_u8; len + 128];
+    let start = memory.as_ptr().align_offset(64);
+    memory[start..start + len].copy_from_slice(own.as_bytes());
+    let memory: SharedBytes = Arc::new(memory);
+    let at = |range| PackedMatrix::from_packed(DType::Q8_0, shape, &memory, range);
+    assert_eq!(at(start..start + len).unwrap().as_bytes(), own.as_bytes());
+    assert!(at(start + 1..start + len + 1).is_none());
+    assert!(at(start..start + len - 64).is_none());
+    assert!(at(start + 128..start + 128 + len).is_none());
+    let wrong = PackedMatrix::from_packed(DType::F32, shape, &memory, start..start + len);
+    assert!(wrong.is_none());
 }
