@@ -3,6 +3,7 @@
 mod embed;
 mod generate;
 mod kernels;
+mod perplexity;
 mod together;
 
 use anyhow::{Result, bail};
@@ -11,13 +12,15 @@ use serde_json::{Value, json};
 use crate::context::Context;
 use crate::exit::Exit;
 
-/// Measure speed
+/// Measure speed, and what it costs
 #[derive(clap::Subcommand, Debug)]
 pub enum BenchVerb {
     /// Prompt reading and generation of a language model
     Generate(generate::GenerateArgs),
     /// Embedding of equally long texts
     Embed(embed::EmbedArgs),
+    /// How well a language model expects a text
+    Perplexity(perplexity::PerplexityArgs),
     /// Matrix products and attention, beside what this machine can do at most
     Kernels(kernels::KernelsArgs),
 }
@@ -26,6 +29,7 @@ pub fn run(verb: &BenchVerb, context: &Context) -> Result<Exit> {
     match verb {
         BenchVerb::Generate(args) => generate::run(args, context),
         BenchVerb::Embed(args) => embed::run(args, context),
+        BenchVerb::Perplexity(args) => perplexity::run(args, context),
         BenchVerb::Kernels(args) => kernels::run(args, context),
     }
 }
