@@ -25,7 +25,7 @@ mod products;
 mod rope;
 mod shared;
 
-pub use attention::{Attention, KeyValues, Mask};
+pub use attention::{Attention, CacheType, KeyValues, Mask};
 pub use dequantize::dequantize;
 pub use dtype::DType;
 pub use elementwise::{Activation, activate, activate_and_multiply, exponentials, softmax};

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use plumb_kernels::{Attention, KeyValues, Mask, Pool, Rotation, rope_frequencies};
+use plumb_kernels::{Attention, CacheType, KeyValues, Mask, Pool, Rotation, rope_frequencies};
 
 use crate::blocks::{FeedForward, Linear, Norm, add, add_rows, embed};
 use crate::config::Config;
@@ -203,7 +203,7 @@ impl Decoder {
 
     /// A cache for a new sequence.
     pub fn new_cache(&self) -> KvCache {
-        let layer = KeyValues::new(self.spec.kv_heads, self.spec.head_width);
+        let layer = KeyValues::new(self.spec.kv_heads, self.spec.head_width, CacheType::F32);
         KvCache { layers: vec![layer; self.spec.layers] }
     }
 
@@ -432,7 +432,7 @@ impl Layer {
                 rotation.apply(pool, keys, spec.kv_heads, spec.head_width);
             }
             let past = &mut run.cache.layers[index];
-            past.push(keys, &values[of_keys]);
+            past.push(pool, keys, &values[of_keys]);
             attention.apply(pool, queries, past, &mut mixed[of_queries]);
             start = end;
         }

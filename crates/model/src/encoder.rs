@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use plumb_kernels::{
-    Attention, KeyValues, Mask, Pairs, Pool, Rotation, normalize, rope_frequencies,
+    Attention, CacheType, KeyValues, Mask, Pairs, Pool, Rotation, normalize, rope_frequencies,
 };
 
 use crate::Error;
@@ -290,8 +290,8 @@ impl Layer {
                 rotation.apply(pool, queries, spec.heads, spec.head_width());
                 rotation.apply(pool, keys, spec.heads, spec.head_width());
             }
-            let mut past = KeyValues::new(spec.heads, spec.head_width());
-            past.push(keys, &values[part.clone()]);
+            let mut past = KeyValues::new(spec.heads, spec.head_width(), CacheType::F32);
+            past.push(pool, keys, &values[part.clone()]);
             let attention = Attention {
                 heads: spec.heads,
                 scale: 1.0 / (spec.head_width() as f32).sqrt(),

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use plumb_kernels::{
-    Attention, DType, Isa, KeyValues, Limits, Mask, PackedMatrix, Pool, QuantizedRows,
+    Attention, CacheType, DType, Isa, KeyValues, Limits, Mask, PackedMatrix, Pool, QuantizedRows,
     packed_matmul,
 };
 use serde::Serialize;
@@ -195,9 +195,9 @@ fn attention(pool: &Pool, limits: &Limits, runs: usize) -> Vec<Attended> {
     let shapes = [(512, 512), (1, 512), (1, 2048), (4, 2048), (8, 2048)];
     let rows = shapes.into_iter().map(|(queries, positions)| {
         let numbers = |count: usize| -> Vec<f32> { (0..count).map(|i| (i as f32).sin()).collect() };
-        let mut past = KeyValues::new(KEY_HEADS, WIDTH);
+        let mut past = KeyValues::new(KEY_HEADS, WIDTH, CacheType::F32);
         let new = numbers(positions * KEY_HEADS * WIDTH);
-        past.push(&new, &new);
+        past.push(pool, &new, &new);
         let x = numbers(queries * HEADS * WIDTH);
         let mut out = vec![0.0; x.len()];
         let attention = Attention {

@@ -9,6 +9,8 @@
 mod avx2;
 mod scalar;
 
+pub(crate) use scalar::{exp, tanh};
+
 use crate::Isa;
 
 /// What a feed-forward block applies to its inner numbers.
@@ -31,8 +33,6 @@ pub(crate) enum Step<'a> {
     ActivateAndMultiply(Activation, &'a mut [f32], &'a [f32]),
     /// Replaces `x` by `exp(x - shift)`.
     Exponentials(&'a mut [f32], f32),
-    /// Replaces `x` by `cap * tanh(x / cap)`.
-    SoftCap(&'a mut [f32], f32),
 }
 
 pub(crate) fn apply(isa: Isa, step: Step) {
@@ -59,17 +59,9 @@ pub fn activate_and_multiply(isa: Isa, activation: Activation, x: &mut [f32], fa
 
 /// Makes `scores` positive with sum 1, in proportion to their exponentials.
 pub fn softmax(isa: Isa, scores: &mut [f32]) {
-    softmax_with_sink(isa, scores, f32::NEG_INFINITY);
-}
-
-/// [`softmax`] over `scores` and one more, the `sink`, whose share is dropped:
-/// the sum is below 1. A sink of negative infinity takes nothing.
-pub(crate) fn softmax_with_sink(isa: Isa, scores: &mut [f32], sink: f32) {
-    let max = scores.iter().copied().fold(sink, f32::max);
+    let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     exponentials(isa, scores, max);
-    let mut share = [sink];
-    exponentials(isa, &mut share, max);
-    let inverse = 1.0 / (sum(scores) + share[0]);
+    let inverse = 1.0 / sum(scores);
     for p in scores {
         *p *= inverse;
     }
@@ -78,12 +70,6 @@ pub(crate) fn softmax_with_sink(isa: Isa, scores: &mut [f32], sink: f32) {
 /// Replaces each `x` by the exponential of `x - shift`, 0 below e^-87.3.
 pub fn exponentials(isa: Isa, x: &mut [f32], shift: f32) {
     apply(isa, Step::Exponentials(x, shift));
-}
-
-/// Replaces each `x` by `cap * tanh(x / cap)`: nearly itself while it is small,
-/// and never beyond the cap. The error is below 2e-7 of the cap.
-pub(crate) fn soft_cap(isa: Isa, x: &mut [f32], cap: f32) {
-    apply(isa, Step::SoftCap(x, cap));
 }
 
 /// The sum of `x`, in an order that does not change when zeros are appended.
@@ -139,36 +125,11 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_sink_takes_its_share_and_no_more() {
-        for isa in Isa::available() {
-            let mut scores = [1.0, 1.0];
-            softmax_with_sink(isa, &mut scores, 1.0 + std::f32::consts::LN_2);
-            assert!(scores.iter().all(|p| (p - 0.25).abs() < 1e-7), "{scores:?}");
-            let (mut with, mut without) = ([0.3, -2.0, 7.0], [0.3, -2.0, 7.0]);
-            softmax_with_sink(isa, &mut with, f32::NEG_INFINITY);
-            softmax(isa, &mut without);
-            assert_eq!(with.map(f32::to_bits), without.map(f32::to_bits));
-        }
-    }
-
     proptest! {
         #[test]
-        fn a_soft_cap_is_a_hyperbolic_tangent_with_the_same_bits_everywhere(
-            x in proptest::collection::vec(-400.0_f32..400.0, 1..40),
-            cap in 1.0_f32..100.0,
-        ) {
-            let mut want = x.clone();
-            soft_cap(Isa::Scalar, &mut want, cap);
-            for (x, found) in x.iter().zip(&want) {
-                let exact = f64::from(cap) * (f64::from(*x) / f64::from(cap)).tanh();
-                prop_assert!((f64::from(*found) - exact).abs() <= 2e-7 * f64::from(cap));
-            }
-            for isa in Isa::available() {
-                let mut found = x.clone();
-                soft_cap(isa, &mut found, cap);
-                prop_assert_eq!(&found, &want);
-            }
+        fn the_hyperbolic_tangent_is_within_2e_7(x in -20.0_f32..20.0) {
+            let error = f64::from(tanh(x)) - f64::from(x).tanh();
+            prop_assert!(error.abs() <= 2e-7, "{} {}", x, error);
         }
 
         #[test]

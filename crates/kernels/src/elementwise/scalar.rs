@@ -15,7 +15,6 @@ pub(super) fn apply(step: Step) {
         Step::ActivateAndMultiply(Activation::Gelu, x, y) => both(x, y, gelu),
         Step::ActivateAndMultiply(Activation::GeluTanh, x, y) => both(x, y, gelu_tanh),
         Step::Exponentials(x, shift) => each(x, |x| exp(x - shift)),
-        Step::SoftCap(x, cap) => each(x, |x| cap * tanh(x / cap)),
     }
 }
 
@@ -45,7 +44,7 @@ const ROUND: f32 = 12_582_912.0;
 /// goes into the exponent. Coefficients as in Cephes' `expf`.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "compiled once more for each instruction set")]
-fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     let clamped = x.clamp(-87.3, 88.7);
     let shifted = clamped.mul_add(std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
@@ -68,10 +67,10 @@ fn silu(x: f32) -> f32 {
     x / (1.0 + exp(-x))
 }
 
-/// `(1 - e) / (1 + e)` with `e = exp(-2|x|)`, which cannot overflow.
+/// The hyperbolic tangent within 2e-7: `(1 - e) / (1 + e)` with `e = exp(-2|x|)`, which cannot overflow.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "compiled once more for each instruction set")]
-fn tanh(x: f32) -> f32 {
+pub(crate) fn tanh(x: f32) -> f32 {
     let e = exp(-2.0 * x.abs());
     ((1.0 - e) / (1.0 + e)).copysign(x)
 }

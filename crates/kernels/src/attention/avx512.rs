@@ -1,0 +1,179 @@
+//! A strip is one register of 512 bits; a tile of 6 × 4 sums fills 24.
+
+#![expect(unsafe_code, reason = "loads through pointers and calls that need AVX-512")]
+#![expect(
+    clippy::multiple_unsafe_ops_per_block,
+    clippy::needless_range_loop,
+    reason = "every operation of a kernel's inner loop is one of these"
+)]
+
+#[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "most of them are used"))]
+use std::arch::x86_64::*;
+
+use super::strips::{LANES, Left, Numbers, Product, ROWS, SEGMENT, bytes};
+use super::weights::{self, Scores};
+use crate::isa::Avx512;
+
+/// Writes the products.
+pub(super) fn write(_: Avx512, product: Product) {
+    // SAFETY: holding an `Avx512` proves the features; that everything is there is
+    // the invariant of `Product`.
+    unsafe {
+        match (&product.left, product.strips.numbers) {
+            (Left::Queries(_), Numbers::F32(_)) => any_rows::<false, 1, ROWS>(product),
+            (Left::Queries(_), Numbers::F16(_)) => any_rows::<true, 1, ROWS>(product),
+            (Left::Weights(_), Numbers::F32(_)) => any_rows::<false, SEGMENT, 1>(product),
+            (Left::Weights(_), Numbers::F16(_)) => any_rows::<true, SEGMENT, 1>(product),
+        }
+    }
+}
+
+/// See [`weights::weigh`].
+pub(super) fn weigh(_: Avx512, row: Scores) -> (f32, f32) {
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma,f16c")]
+    fn compiled(row: Scores) -> (f32, f32) {
+        weights::weigh_here(row)
+    }
+    // SAFETY: holding an `Avx512` proves the features.
+    unsafe { compiled(row) }
+}
+
+/// See [`weights::merge`].
+pub(super) fn merge(_: Avx512, sums: &mut [f32], next: &[f32]) {
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma,f16c")]
+    fn compiled(sums: &mut [f32], next: &[f32]) {
+        weights::merge_here(sums, next);
+    }
+    // SAFETY: holding an `Avx512` proves the features.
+    unsafe { compiled(sums, next) }
+}
+
+/// See [`weights::finish`].
+pub(super) fn finish(_: Avx512, sums: &[f32], sink: f32, out: &mut [f32]) {
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma,f16c")]
+    fn compiled(sums: &[f32], sink: f32, out: &mut [f32]) {
+        weights::finish_here(sums, sink, out);
+    }
+    // SAFETY: holding an `Avx512` proves the features.
+    unsafe { compiled(sums, sink, out) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma,f16c")]
+unsafe fn any_rows<const HALF: bool, const BY_ROW: usize, const BY_STEP: usize>(product: Product) {
+    // SAFETY: passed on. A fifth row is computed with a sixth, which is there
+    // but is not written.
+    unsafe {
+        match product.rows {
+            1 => any_strips::<HALF, BY_ROW, BY_STEP, 1, 4>(product),
+            2 => any_strips::<HALF, BY_ROW, BY_STEP, 2, 4>(product),
+            3 => any_strips::<HALF, BY_ROW, BY_STEP, 3, 4>(product),
+            4 => any_strips::<HALF, BY_ROW, BY_STEP, 4, 4>(product),
+            _ => any_strips::<HALF, BY_ROW, BY_STEP, 6, 4>(product),
+        }
+    }
+}
+
+/// Takes `WIDE` strips at a time, and then what is left.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma,f16c")]
+unsafe fn any_strips<
+    const HALF: bool,
+    const BY_ROW: usize,
+    const BY_STEP: usize,
+    const R: usize,
+    const WIDE: usize,
+>(
+    mut product: Product,
+) {
+    let count = product.strips.count;
+    let mut strip = 0;
+    // SAFETY: there are as many strips from `strip` on.
+    unsafe {
+        while strip + WIDE <= count {
+            tile::<HALF, BY_ROW, BY_STEP, R, WIDE>(&mut product, strip);
+            strip += WIDE;
+        }
+        if 2 < WIDE && strip + 2 <= count {
+            tile::<HALF, BY_ROW, BY_STEP, R, 2>(&mut product, strip);
+            strip += 2;
+        }
+        while strip < count {
+            tile::<HALF, BY_ROW, BY_STEP, R, 1>(&mut product, strip);
+            strip += 1;
+        }
+    }
+}
+
+/// `R` rows times `P` strips from strip `first` on.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma,f16c")]
+unsafe fn tile<
+    const HALF: bool,
+    const BY_ROW: usize,
+    const BY_STEP: usize,
+    const R: usize,
+    const P: usize,
+>(
+    product: &mut Product,
+    first: usize,
+) {
+    let strips = product.strips;
+    let (Left::Queries(left) | Left::Weights(left)) = product.left;
+    let mut left = left.as_ptr();
+    // The hardware stops at the end of a page, which a tile of a head often is:
+    // the tiles that follow are asked for, whether they come as strips or rows.
+    let ahead = if BY_ROW == 1 { P * strips.strip_stride } else { strips.block_stride };
+    let mut sums = [[_mm512_setzero_ps(); P]; R];
+    let mut done = 0;
+    // SAFETY: the invariant of `Product`, for strips `first` to `first + P`.
+    unsafe {
+        let mut block = strips.numbers.start().add(bytes::<HALF>(first * strips.strip_stride));
+        while done < strips.rows {
+            let steps = strips.rows_per_block.min(strips.rows - done);
+            let mut right = block;
+            for _ in 0..steps {
+                let mut x = [_mm512_setzero_ps(); P];
+                for p in 0..P {
+                    x[p] = load::<HALF>(right, p * strips.strip_stride);
+                    prefetch::<HALF>(right, p * strips.strip_stride + ahead);
+                }
+                for r in 0..R {
+                    let y = _mm512_set1_ps(*left.add(r * BY_ROW));
+                    for p in 0..P {
+                        sums[r][p] = _mm512_fmadd_ps(y, x[p], sums[r][p]);
+                    }
+                }
+                left = left.add(BY_STEP);
+                right = right.wrapping_add(bytes::<HALF>(strips.row_stride));
+            }
+            block = block.wrapping_add(bytes::<HALF>(strips.block_stride));
+            done += steps;
+        }
+        for (r, sums) in sums.iter().enumerate().take(product.rows) {
+            let out = product.out.as_mut_ptr().add(r * product.out_stride + first * LANES);
+            for (p, sum) in sums.iter().enumerate() {
+                _mm512_storeu_ps(out.add(p * LANES), *sum);
+            }
+        }
+    }
+}
+
+/// Asks for the numbers `index` from `start`, which may be anywhere.
+#[inline]
+fn prefetch<const HALF: bool>(start: *const u8, index: usize) {
+    let line = start.wrapping_add(bytes::<HALF>(index));
+    // SAFETY: a prefetch reads nothing that the program could see.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma,f16c")]
+unsafe fn load<const HALF: bool>(start: *const u8, index: usize) -> __m512 {
+    // SAFETY: the caller has sixteen numbers there.
+    unsafe {
+        let start = start.add(bytes::<HALF>(index));
+        if HALF {
+            _mm512_cvtph_ps(_mm256_loadu_si256(start.cast()))
+        } else {
+            _mm512_loadu_ps(start.cast())
+        }
+    }
+}
