@@ -95,6 +95,8 @@ pub enum Verb {
     Generate(Box<crate::generate::GenerateArgs>),
     /// Turn texts, one a line of standard input, into vectors
     Embed(crate::embed::EmbedArgs),
+    /// Sort passages, one a line of standard input, by how well they answer a query
+    Rerank(crate::rerank::RerankArgs),
     /// Measure speed
     #[command(subcommand)]
     Bench(crate::bench::BenchVerb),

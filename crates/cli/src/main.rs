@@ -30,6 +30,7 @@ mod progress;
 mod project;
 mod rebuild;
 mod render;
+mod rerank;
 mod search;
 mod session;
 mod snapshots;
@@ -95,6 +96,7 @@ fn run(cli: &Cli) -> Result<Exit> {
         Verb::Model(verb) => models::run(verb, &context),
         Verb::Generate(args) => generate::run(args, &context),
         Verb::Embed(args) => embed::run(args, &context),
+        Verb::Rerank(args) => rerank::run(args, &context),
         Verb::Bench(verb) => bench::run(verb, &context),
         Verb::Doctor => doctor::run(&context),
         Verb::Completions { shell } => {

@@ -1,20 +1,17 @@
 //! Texts to vectors.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
 use plumb_kernels::Pool;
-use plumb_model::{Encoder, EncoderSpec, gguf_metadata};
+use plumb_model::{Encoder, EncoderSpec};
 use plumb_text::{Special, Tokenizer};
 use serde::Deserialize;
 
 use crate::Error;
-
-/// Tokens of a batch: enough to keep matrix products efficient, few enough
-/// that their activations stay small.
-const BATCH_TOKENS: usize = 2048;
+use crate::batches::{batches, by_length};
+use crate::tokenizers;
 
 /// Architectures trained with words before queries and before documents.
 const PREFIXES: &[(&str, &str, &str)] = &[("nomic-bert", "search_query: ", "search_document: ")];
@@ -48,18 +45,8 @@ impl Embedder {
     /// for everything that is fast.
     pub fn load_exact(path: &Path, threads: NonZeroUsize) -> Result<Self, Error> {
         let encoder = Encoder::load(path)?;
-        let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
-        let metadata = gguf_metadata(path)?;
-        let (tokenizer, mut prompts) = match &metadata {
-            Some(file) => (Tokenizer::from_gguf(file)?, BTreeMap::new()),
-            None => {
-                (Tokenizer::from_json(&read(&folder.join("tokenizer.json"))?)?, prompts(folder)?)
-            }
-        };
-        let (tokens, vocab) = (tokenizer.vocab_size(), encoder.spec().vocab);
-        if vocab < tokens {
-            return Err(Error::Vocabulary { path: path.to_owned(), tokens, vocab });
-        }
+        let tokenizer = tokenizers::load(path, encoder.spec().vocab)?;
+        let mut prompts = prompts(tokenizers::folder(path))?;
         let architecture = &encoder.spec().architecture;
         if let Some((_, query, document)) = PREFIXES.iter().find(|(name, ..)| name == architecture)
         {
@@ -117,10 +104,9 @@ impl Embedder {
             .iter()
             .map(|text| self.encode(&format!("{prefix}{text}")))
             .collect::<Result<_, _>>()?;
-        let mut by_length: Vec<usize> = (0..texts.len()).collect();
-        by_length.sort_by_key(|&i| tokens[i].len());
+        let lengths: Vec<usize> = tokens.iter().map(Vec::len).collect();
         let mut vectors = vec![Vec::new(); texts.len()];
-        for batch in batches(&by_length, &tokens) {
+        for batch in batches(&by_length(&lengths), &lengths) {
             let ids: Vec<&[u32]> = batch.iter().map(|&i| tokens[i].as_slice()).collect();
             for (&i, vector) in batch.iter().zip(self.encoder.embed(&self.pool, &ids)?) {
                 vectors[i] = vector;
@@ -143,49 +129,9 @@ impl Embedder {
     }
 }
 
-/// Cuts `order` into runs of at most [`BATCH_TOKENS`] tokens, or one text.
-fn batches<'a>(order: &'a [usize], tokens: &[Vec<u32>]) -> Vec<&'a [usize]> {
-    let mut batches = Vec::new();
-    let (mut start, mut size) = (0, 0);
-    for (end, &i) in order.iter().enumerate() {
-        if start < end && BATCH_TOKENS < size + tokens[i].len() {
-            batches.push(&order[start..end]);
-            (start, size) = (end, 0);
-        }
-        size += tokens[i].len();
-    }
-    if start < order.len() {
-        batches.push(&order[start..]);
-    }
-    batches
-}
-
 /// Prefixes by role, from `config_sentence_transformers.json`.
 fn prompts(folder: &Path) -> Result<BTreeMap<String, String>, Error> {
     let path = folder.join("config_sentence_transformers.json");
-    if !path.exists() {
-        return Ok(BTreeMap::new());
-    }
-    let config: SentenceTransformersConfig = serde_json::from_slice(&read(&path)?)
-        .map_err(|source| Error::Json { path: path.clone(), source })?;
-    Ok(config.prompts)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn batches_hold_every_text_once_and_respect_the_limit() {
-        let tokens: Vec<Vec<u32>> =
-            [1, 900, 900, 900, 3000, 3000].iter().map(|&n| vec![0; n]).collect();
-        let order: Vec<usize> = (0..tokens.len()).collect();
-        let sizes: Vec<usize> = batches(&order, &tokens).iter().map(|b| b.len()).collect();
-        assert_eq!(sizes, [3, 1, 1, 1]);
-        assert!(batches(&[], &[]).is_empty());
-    }
+    let config: Option<SentenceTransformersConfig> = tokenizers::json(&path)?;
+    Ok(config.unwrap_or_default().prompts)
 }

@@ -21,6 +21,12 @@ pub enum Error {
     #[error("the tokenizer of `{path}` has {tokens} tokens, but its model has {vocab}")]
     Vocabulary { path: PathBuf, tokens: usize, vocab: usize },
 
+    #[error("`{path}` gives a pair of texts {labels} scores; a reranker gives one or two")]
+    NotAReranker { path: PathBuf, labels: usize },
+
+    #[error("there is no `{path}`, which a model in a folder needs")]
+    NoTokenizer { path: PathBuf },
+
     #[error("`{path}` has no chat template")]
     NoChatTemplate { path: PathBuf },
 

@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use plumb_kernels::Pool;
-use plumb_model::{Decoder, DecoderSpec, KvCache, Logits, Run, gguf_metadata};
+use plumb_model::{Decoder, DecoderSpec, KvCache, Logits, Run};
 use plumb_text::{ChatTemplate, Message, Special, Tokenizer};
 
 use crate::speculation::Costs;
+use crate::tokenizers;
 use crate::writer::Writer;
 use crate::{Error, GrammarVocabulary, Sampling, TokenLogprob};
 
@@ -163,7 +164,7 @@ pub struct Timings {
 }
 
 impl LanguageModel {
-    /// Loads a GGUF file for use on `threads` threads, with products of
+    /// Loads a GGUF file or a Hugging Face folder for use on `threads` threads, with products of
     /// quantised weights in integers.
     pub fn load(path: &Path, threads: NonZeroUsize) -> Result<Self, Error> {
         let mut model = Self::load_exact(path, threads)?;
@@ -184,19 +185,11 @@ impl LanguageModel {
         Ok(model)
     }
 
-    /// Loads a GGUF file and computes in floats throughout: slow, and the
-    /// reference for everything that is fast.
+    /// Loads a model and computes in floats throughout: slow, and the reference
+    /// for everything that is fast.
     pub fn load_exact(path: &Path, threads: NonZeroUsize) -> Result<Self, Error> {
         let decoder = Decoder::load(path)?;
-        let Some(file) = gguf_metadata(path)? else {
-            let path = path.to_owned();
-            return Err(plumb_model::Error::NoModel { path, found: 0 }.into());
-        };
-        let tokenizer = Tokenizer::from_gguf(&file)?;
-        let (tokens, vocab) = (tokenizer.vocab_size(), decoder.spec().vocab);
-        if vocab < tokens {
-            return Err(Error::Vocabulary { path: path.to_owned(), tokens, vocab });
-        }
+        let tokenizer = tokenizers::load(path, decoder.spec().vocab)?;
         let spelling = |id: Option<u32>| {
             let bytes = id.map_or_else(Vec::new, |id| tokenizer.piece_bytes(id));
             String::from_utf8_lossy(&bytes).into_owned()
@@ -224,7 +217,7 @@ impl LanguageModel {
         self.decoder.spec()
     }
 
-    /// The tokenizer that the model file carries.
+    /// The tokenizer that came with the model.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
     }

@@ -2,12 +2,14 @@
 //!
 //! [`LanguageModel`] continues a prompt, token by token, under sampling
 //! settings, stop strings and perhaps a [`Constraint`]; an [`Engine`] does so
-//! for many requests at once; [`Embedder`] turns texts into vectors. They join a
-//! model, which knows no text, with its tokenizer, which knows no tensors.
+//! for many requests at once; [`Embedder`] turns texts into vectors, and a
+//! [`Reranker`] scores passages against a query. They join a model, which knows
+//! no text, with its tokenizer, which knows no tensors.
 //!
 //! Everything replays: the same model, prompt, options and seed give the same
 //! tokens, whatever was generated before and on any number of threads.
 
+mod batches;
 mod beam;
 mod continuations;
 mod embedder;
@@ -16,10 +18,12 @@ mod error;
 mod grammar;
 mod language_model;
 mod logprobs;
+mod reranker;
 mod sampling;
 mod scoring;
 mod speculation;
 mod stop;
+mod tokenizers;
 mod writer;
 
 pub use beam::{BeamSearch, EarlyStopping, Hypothesis, Scorer, beam_search};
@@ -32,5 +36,6 @@ pub use error::Error;
 pub use grammar::{Grammar, GrammarConstraint, GrammarVocabulary};
 pub use language_model::{Constraint, Finish, Generation, LanguageModel, Options, Timings};
 pub use logprobs::{TokenLogprob, mean_logprob};
+pub use reranker::Reranker;
 pub use sampling::{Dry, Sampling, derived_seed};
 pub use scoring::{divergence, log_sum_exp};

@@ -2,8 +2,8 @@
 //! feed-forward blocks over rows of numbers.
 
 use plumb_kernels::{
-    Activation, PackedMatrix, Pool, activate, activate_and_multiply, layer_norm, matmul,
-    packed_matmul, rms_norm,
+    Activation, Isa, PackedMatrix, Pool, activate, activate_and_multiply, exponentials, layer_norm,
+    matmul, packed_matmul, rms_norm,
 };
 
 use crate::weights::{Parameters, Tensor};
@@ -11,6 +11,9 @@ use crate::workspace::{Bench, Buffer};
 
 /// Rows that a task takes together where rows do not depend on each other.
 const ROWS_PER_TASK: usize = 16;
+
+/// Numbers that a task caps.
+const CAPPED_PER_TASK: usize = 8192;
 
 /// A matrix and perhaps a bias.
 #[derive(Debug)]
@@ -162,6 +165,14 @@ impl Norm {
         }
     }
 
+    /// The same norm with `offset` added to its gains.
+    pub(crate) fn with_offset(mut self, offset: f32) -> Self {
+        for gain in &mut self.gain {
+            *gain += offset;
+        }
+        self
+    }
+
     /// How large the numbers that it makes usually are.
     pub(crate) fn sizes(&self) -> Vec<f32> {
         let biases = self.bias.iter().flatten().copied().chain(std::iter::repeat(0.0));
@@ -239,6 +250,30 @@ impl FeedForward {
             }
         };
         self.down.apply(bench, &inner)
+    }
+}
+
+/// Replaces each `x` by `cap * tanh(x / cap)`.
+pub(crate) fn soft_cap(pool: &Pool, x: &mut [f32], cap: f32) {
+    pool.for_parts(x, CAPPED_PER_TASK, &|_, x| {
+        for x in &mut *x {
+            *x /= cap;
+        }
+        tanh(pool.isa(), x);
+        for x in x {
+            *x *= cap;
+        }
+    });
+}
+
+/// Replaces each `x` by its hyperbolic tangent, as `(1 - e) / (1 + e)` with
+/// `e = exp(-2|x|)`, which cannot overflow and has the same bits on every
+/// system.
+pub(crate) fn tanh(isa: Isa, x: &mut [f32]) {
+    let mut powers: Vec<f32> = x.iter().map(|x| -2.0 * x.abs()).collect();
+    exponentials(isa, &mut powers, 0.0);
+    for (x, e) in x.iter_mut().zip(powers) {
+        *x = ((1.0 - e) / (1.0 + e)).copysign(*x);
     }
 }
 

@@ -1,17 +1,20 @@
 //! The forward pass of every decoder.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use plumb_kernels::{Attention, CacheType, KeyValues, Mask, Pool, Rotation, rope_frequencies};
+use plumb_kernels::{Attention, CacheType, KeyValues, Mask, Pool};
 
-use crate::blocks::{FeedForward, Linear, Norm, add, add_rows, embed};
-use crate::config::Config;
+use crate::blocks::{FeedForward, Linear, Norm, add, add_rows, embed, soft_cap};
+use crate::config::{Config, ModelConfig};
+use crate::families;
 use crate::files::Files;
+use crate::names::{self, Names};
 use crate::packed_file;
-use crate::spec::{self, ExtraNorms, Gate, Packing, Positions};
-use crate::weights::{Parameter, Parameters, Tensor, Weights};
+use crate::rope::{Reach, Rope, Turn};
+use crate::spec::{Gate, Packing};
+use crate::weights::{Parameters, Tensor, Weights};
 use crate::workspace::{Bench, Buffer, Workspace};
 use crate::{DecoderSpec, Error};
 
@@ -22,12 +25,6 @@ const BATCH: usize = 512;
 /// brought some pages of the file with it, and few are of use again.
 const RELEASED: usize = 256;
 
-/// More layers than this are a damaged file.
-const MAX_LAYERS: usize = 1024;
-
-/// Factors of the rotation's frequencies, where a file has them.
-const ROPE_FACTORS: &str = "rope_freqs.weight";
-
 /// A decoder-only transformer with its weights.
 #[derive(Debug)]
 pub struct Decoder {
@@ -37,8 +34,6 @@ pub struct Decoder {
     layers: Vec<Layer>,
     final_norm: Norm,
     output: Linear,
-    /// Frequencies of layers that see all positions, then of the others.
-    frequencies: [Vec<f32>; 2],
     workspace: Workspace,
     /// Tokens embedded since the memory of the embedding was given back.
     embedded: AtomicUsize,
@@ -63,6 +58,10 @@ struct Layer {
 #[derive(Clone, Debug)]
 pub struct KvCache {
     layers: Vec<KeyValues>,
+    /// How the keys were rotated.
+    reach: Reach,
+    /// What was read, of models that rotate long texts in another way.
+    tokens: Vec<u32>,
 }
 
 impl KvCache {
@@ -82,6 +81,7 @@ impl KvCache {
         for layer in &mut self.layers {
             layer.truncate(len);
         }
+        self.tokens.truncate(len);
     }
 }
 
@@ -120,34 +120,14 @@ impl Run<'_> {
 }
 
 impl Decoder {
-    /// Loads a GGUF file, checking every tensor against its architecture.
+    /// Loads a GGUF file or a Hugging Face folder, checking every tensor
+    /// against its architecture.
     pub fn load(path: &Path) -> Result<Self, Error> {
-        let path = match Files::find(path)? {
-            Files::Gguf(path) => path,
-            Files::HuggingFace(path, _) => {
-                let found = "a Hugging Face folder".to_owned();
-                let known = "decoders in GGUF files".to_owned();
-                return Err(Error::UnknownArchitecture { path, found, known });
-            }
+        let (spec, weights, names) = match Files::find(path)? {
+            Files::Gguf(path) => from_gguf(path)?,
+            Files::HuggingFace(folder, files) => from_folder(&folder, &files)?,
         };
-        let (file, weights) = Weights::from_gguf(&path)?;
-        let format = |source| Error::Format { path: path.clone(), source };
-        let architecture = file.string("general.architecture").map_err(format)?;
-        let config = Config::from_gguf(&file, architecture, &path)?;
-        let Some(mut spec) = spec::family(architecture, &config) else {
-            let (found, known) = (architecture.to_owned(), spec::known_families());
-            return Err(Error::UnknownArchitecture { path, found, known });
-        };
-        if MAX_LAYERS < spec.layers {
-            let key = format!("{architecture}.block_count");
-            return Err(Error::Unsupported { path, key, found: spec.layers.to_string() });
-        }
-        spec.tied_embeddings = !weights.contains("output.weight");
-        let mut list = spec.parameter_list();
-        if weights.contains(ROPE_FACTORS) {
-            list.push(Parameter::new(ROPE_FACTORS, [config.rope_width / 2]));
-        }
-        let parameters = weights.take(&list, str::to_owned)?;
+        let parameters = weights.take(&spec.parameter_list(), names)?;
         Ok(Self::assemble(spec, &parameters))
     }
 
@@ -157,9 +137,9 @@ impl Decoder {
             embedding: parameters.get("token_embd.weight"),
             positions: parameters.try_get("position_embd.weight"),
             layers: (0..spec.layers).map(|i| Layer::load(&spec, parameters, i)).collect(),
-            final_norm: Norm::load(parameters, "output_norm", spec.norm_eps),
+            final_norm: Norm::load(parameters, "output_norm", spec.norm_eps)
+                .with_offset(spec.gain_offset),
             output: Linear::load(parameters, output),
-            frequencies: frequencies(&spec, parameters),
             workspace: Workspace::default(),
             embedded: AtomicUsize::new(0),
             spec,
@@ -204,7 +184,7 @@ impl Decoder {
     /// A cache for a new sequence.
     pub fn new_cache(&self) -> KvCache {
         let layer = KeyValues::new(self.spec.kv_heads, self.spec.head_width, CacheType::F32);
-        KvCache { layers: vec![layer; self.spec.layers] }
+        KvCache { layers: vec![layer; self.spec.layers], reach: Reach::Short, tokens: Vec::new() }
     }
 
     /// Reads `tokens` after those in `cache`, adds them to it, and returns
@@ -212,6 +192,8 @@ impl Decoder {
     ///
     /// The bits of the logits depend on the tokens alone: not on how they
     /// were divided over calls, nor on the pool's threads or instructions.
+    /// (A model that rotates long texts in another way reads a text anew when
+    /// a call makes it long; all of that call is read as part of a long text.)
     pub fn forward(
         &self,
         pool: &Pool,
@@ -220,15 +202,21 @@ impl Decoder {
         logits: Logits,
     ) -> Result<Vec<f32>, Error> {
         self.check(&Run { tokens, cache, logits })?;
+        self.reach_for(pool, cache, tokens.len());
+        Ok(self.read(pool, tokens, cache, logits))
+    }
+
+    /// Reads tokens, however many, that have been checked.
+    fn read(&self, pool: &Pool, tokens: &[u32], cache: &mut KvCache, logits: Logits) -> Vec<f32> {
         let wanted = logits.count(tokens.len());
         let mut out = Vec::new();
         let mut left = tokens.len();
         for tokens in tokens.chunks(BATCH) {
             left -= tokens.len();
             let logits = Logits::Tail(wanted.saturating_sub(left));
-            out.extend(self.forward_all(pool, &mut [Run { tokens, cache, logits }])?);
+            out.extend(self.pass(pool, &mut [Run { tokens, cache, logits }]));
         }
-        Ok(out)
+        out
     }
 
     /// Reads the tokens of several sequences in one pass over the weights, and
@@ -238,6 +226,14 @@ impl Decoder {
     /// On an error no cache has changed.
     pub fn forward_all(&self, pool: &Pool, runs: &mut [Run<'_>]) -> Result<Vec<f32>, Error> {
         runs.iter().try_for_each(|run| self.check(run))?;
+        for run in &mut *runs {
+            self.reach_for(pool, run.cache, run.tokens.len());
+        }
+        Ok(self.pass(pool, runs))
+    }
+
+    /// One pass over the weights, of runs that have been checked.
+    fn pass(&self, pool: &Pool, runs: &mut [Run<'_>]) -> Vec<f32> {
         let bench = Bench { pool, workspace: &self.workspace };
         let x = self.hidden_states(bench, runs);
         let width = self.spec.width;
@@ -249,10 +245,27 @@ impl Decoder {
             wanted.extend_from_slice(&x[(end - count) * width..end * width]);
         }
         if wanted.is_empty() {
-            return Ok(Vec::new());
+            return Vec::new();
         }
         self.final_norm.apply(pool, &mut wanted);
-        Ok(self.output.apply(bench, &wanted).to_vec())
+        let mut logits = self.output.apply(bench, &wanted).to_vec();
+        if let Some(cap) = self.spec.logit_cap {
+            soft_cap(pool, &mut logits, cap);
+        }
+        logits
+    }
+
+    /// Makes the cache one of a text that is as long as `more` tokens will make
+    /// it, reading again what it holds if that is rotated otherwise.
+    fn reach_for(&self, pool: &Pool, cache: &mut KvCache, more: usize) {
+        let Some(short) = self.spec.rope().and_then(Rope::short_tokens) else { return };
+        let reach = if cache.len() + more <= short { Reach::Short } else { Reach::Long };
+        if cache.reach != reach {
+            let tokens = cache.tokens.clone();
+            cache.truncate(0);
+            cache.reach = reach;
+            self.read(pool, &tokens, cache, Logits::Tail(0));
+        }
     }
 
     /// Fails if a run cannot be read.
@@ -292,13 +305,18 @@ impl Decoder {
                 .collect();
             add(&mut x, &embed(pool, learned, &ids));
         }
-        let rotations: Vec<_> = runs.iter().map(|run| self.rotations(run.positions())).collect();
+        let turns: Vec<_> = runs.iter().map(|run| self.turns(run)).collect();
+        if self.spec.rope().and_then(Rope::short_tokens).is_some() {
+            for run in &mut *runs {
+                run.cache.tokens.extend_from_slice(run.tokens);
+            }
+        }
         for (i, layer) in self.layers.iter().enumerate() {
             let window = self.spec.window_of(i);
             let step = Step {
                 spec: &self.spec,
                 bench,
-                rotations: &rotations,
+                turns: &turns,
                 is_local: window.is_some(),
                 mask: window.map_or(Mask::Causal, |window| Mask::Window(window.positions)),
             };
@@ -308,27 +326,35 @@ impl Decoder {
     }
 
     /// Rotations of layers that see all positions, and of the others.
-    fn rotations(&self, positions: Range<usize>) -> Option<[Rotation; 2]> {
-        let Positions::Rope(rope) = self.spec.positions else { return None };
-        let [all, local] = &self.frequencies;
-        Some([
-            Rotation::new(rope.pairs, all, positions.clone()),
-            Rotation::new(rope.pairs, local, positions),
-        ])
+    fn turns(&self, run: &Run<'_>) -> Option<[Turn; 2]> {
+        let rope = self.spec.rope()?;
+        let of = |rope: &Rope| Turn::new(rope, run.cache.reach, run.positions());
+        Some([of(rope), of(&self.spec.local_rope().unwrap_or_else(|| rope.clone()))])
     }
 }
 
-fn frequencies(spec: &DecoderSpec, parameters: &Parameters) -> [Vec<f32>; 2] {
-    let Positions::Rope(rope) = spec.positions else { return [Vec::new(), Vec::new()] };
-    let mut all = rope_frequencies(rope.base, rope.width);
-    for frequency in &mut all {
-        *frequency /= rope.scale;
+type Loaded = (DecoderSpec, Weights, &'static Names);
+
+fn from_gguf(path: PathBuf) -> Result<Loaded, Error> {
+    let (file, weights) = Weights::from_gguf(&path)?;
+    let format = |source| Error::Format { path: path.clone(), source };
+    let architecture = file.string("general.architecture").map_err(format)?;
+    if !families::is_architecture(architecture) {
+        let (found, known) = (architecture.to_owned(), families::known_architectures());
+        return Err(Error::UnknownArchitecture { path, found, known });
     }
-    if let Some(factors) = parameters.try_get(ROPE_FACTORS) {
-        all.iter_mut().zip(factors.to_f32()).for_each(|(f, factor)| *f /= factor);
-    }
-    let local = spec.window.map(|window| rope_frequencies(window.rope_base, rope.width));
-    [all, local.unwrap_or_default()]
+    let config = Config::from_gguf((&file, &weights), architecture, &path)?;
+    let mut spec = families::of_gguf(architecture, &config);
+    spec.tied_embeddings = !weights.contains("output.weight");
+    Ok((spec, weights, names::GGUF))
+}
+
+fn from_folder(folder: &Path, files: &[PathBuf]) -> Result<Loaded, Error> {
+    let file = ModelConfig::read(folder)?;
+    let weights = Weights::from_safetensors(folder, files)?;
+    let (mut spec, names) = families::of_folder(file.model_type(), &file.config()?);
+    spec.tied_embeddings = file.is_tied().unwrap_or_else(|| !weights.contains("lm_head.weight"));
+    Ok((spec, weights, names))
 }
 
 /// What a layer needs to know beside its weights.
@@ -336,7 +362,7 @@ struct Step<'a> {
     spec: &'a DecoderSpec,
     bench: Bench<'a>,
     /// Of each run, of layers that see all positions and of the others.
-    rotations: &'a [Option<[Rotation; 2]>],
+    turns: &'a [Option<[Turn; 2]>],
     /// Whether the layer sees a window only.
     is_local: bool,
     mask: Mask,
@@ -346,13 +372,12 @@ impl Layer {
     fn load(spec: &DecoderSpec, parameters: &Parameters, index: usize) -> Self {
         let named = |name: &str| format!("blk.{index}.{name}");
         let linear = |name: &str| Linear::load(parameters, &named(name));
-        let norm = |name: &str| Norm::load(parameters, &named(name), spec.norm_eps);
-        let norm_if = |present: bool, name: &str| present.then(|| norm(name));
-        let (head_norms, post_norms) = match spec.extra_norms {
-            ExtraNorms::None => (false, false),
-            ExtraNorms::QueryKey => (true, false),
-            ExtraNorms::QueryKeyAndPost => (true, true),
+        let norm = |name: &str| {
+            Norm::load(parameters, &named(name), spec.norm_eps).with_offset(spec.gain_offset)
         };
+        let norm_if = |present: bool, name: &str| present.then(|| norm(name));
+        let head_norms = spec.extra_norms.has_query_key();
+        let post_norms = spec.extra_norms.has_post();
         let (query_width, key_width) =
             (spec.heads * spec.head_width, spec.kv_heads * spec.head_width);
         let [queries, keys, values] = match spec.packing {
@@ -416,20 +441,20 @@ impl Layer {
             scale: spec.attention_scale,
             mask: step.mask,
             distance_bias: &[],
-            soft_cap: None,
+            soft_cap: spec.attention_cap,
             sinks: &[],
         };
         let mut mixed = step.bench.buffer(queries.len());
         let widths = [spec.heads, spec.kv_heads].map(|heads| heads * spec.head_width);
         let mut start = 0;
-        for (run, rotations) in runs.iter_mut().zip(step.rotations) {
+        for (run, turns) in runs.iter_mut().zip(step.turns) {
             let end = start + run.tokens.len();
             let [of_queries, of_keys] = widths.map(|width| start * width..end * width);
             let (queries, keys) = (&mut queries[of_queries.clone()], &mut keys[of_keys.clone()]);
-            if let Some([all, local]) = rotations {
-                let rotation = if step.is_local { local } else { all };
-                rotation.apply(pool, queries, spec.heads, spec.head_width);
-                rotation.apply(pool, keys, spec.kv_heads, spec.head_width);
+            if let Some([all, local]) = turns {
+                let turn = if step.is_local { local } else { all };
+                turn.apply(pool, queries, spec.heads, spec.head_width);
+                turn.apply(pool, keys, spec.kv_heads, spec.head_width);
             }
             let past = &mut run.cache.layers[index];
             past.push(pool, keys, &values[of_keys]);

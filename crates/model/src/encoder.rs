@@ -7,11 +7,11 @@ use plumb_kernels::{
 };
 
 use crate::Error;
-use crate::blocks::{FeedForward, Linear, Norm, add, add_rows, embed};
+use crate::blocks::{FeedForward, Linear, Norm, add, add_rows, embed, tanh};
 use crate::config::Reader;
-use crate::encoder_spec::{self, EncoderPositions, EncoderSpec, Pooling};
+use crate::encoder_spec::{self, EncoderPositions, EncoderSpec, HeadActivation, Pooling};
 use crate::files::Files;
-use crate::names::rename;
+use crate::names;
 use crate::spec::Gate;
 use crate::weights::{Parameters, Tensor, Weights};
 use crate::workspace::{Bench, Buffer, Workspace};
@@ -24,13 +24,32 @@ const MAX_DISTANCE: f32 = 128.0;
 pub struct Encoder {
     spec: EncoderSpec,
     embedding: Tensor,
-    token_type: Option<Vec<f32>>,
+    /// Of the first text of a pair, and of the second.
+    token_types: Vec<Vec<f32>>,
     positions: Option<Tensor>,
     /// Shape (buckets, H), or empty.
     bucket_bias: Vec<f32>,
     embedding_norm: Norm,
     layers: Vec<Layer>,
+    /// The two maps of the head.
+    head: Option<[Linear; 2]>,
     workspace: Workspace,
+}
+
+/// Tokens that are read as one.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// Special tokens among them.
+    pub tokens: &'a [u32],
+    /// The first token of the second text, of a pair.
+    pub second: usize,
+}
+
+impl<'a> Input<'a> {
+    /// A text of its own.
+    pub fn one(tokens: &'a [u32]) -> Self {
+        Self { tokens, second: tokens.len() }
+    }
 }
 
 #[derive(Debug)]
@@ -60,7 +79,7 @@ impl Encoder {
                 let (spec, names) = encoder_spec::from_folder(&folder)?;
                 let weights = Weights::from_safetensors(&folder, &files)?;
                 let list = spec.parameter_list();
-                let parameters = weights.take(&list, |name| rename(names, name))?;
+                let parameters = weights.take(&list, names)?;
                 Ok(Self::assemble(spec, &parameters))
             }
             Files::Gguf(path) => {
@@ -72,7 +91,7 @@ impl Encoder {
                     return Err(Error::UnknownArchitecture { path, found, known });
                 }
                 let spec = encoder_spec::from_gguf(&Reader { file: &file, prefix, path: &path })?;
-                let parameters = weights.take(&spec.parameter_list(), str::to_owned)?;
+                let parameters = weights.take(&spec.parameter_list(), names::GGUF)?;
                 Ok(Self::assemble(spec, &parameters))
             }
         }
@@ -80,14 +99,16 @@ impl Encoder {
 
     fn assemble(spec: EncoderSpec, parameters: &Parameters) -> Self {
         let vector = |name: &str| parameters.try_get(name).map(|tensor| tensor.to_f32());
-        let first_row = |row: Vec<f32>| row[..spec.width].to_vec();
+        let types = vector("token_types.weight").unwrap_or_default();
+        let head = |_| ["cls", "cls.output"].map(|name| Linear::load(parameters, name));
         Self {
             embedding: parameters.get("token_embd.weight"),
-            token_type: vector("token_types.weight").map(first_row),
+            token_types: types.chunks_exact(spec.width).take(2).map(<[f32]>::to_vec).collect(),
             positions: parameters.try_get("position_embd.weight"),
             bucket_bias: vector("relative_bias.weight").unwrap_or_default(),
             embedding_norm: Norm::load(parameters, "token_embd_norm", spec.norm_eps),
             layers: (0..spec.layers).map(|i| Layer::load(&spec, parameters, i)).collect(),
+            head: spec.head.map(head),
             spec,
             workspace: Workspace::default(),
         }
@@ -139,18 +160,49 @@ impl Encoder {
         Ok(vectors.collect())
     }
 
+    /// The scores (labels) of each text or pair, before any softmax: what the
+    /// model's head makes of the first token's state.
+    ///
+    /// They do not depend on the others of the batch. Fails if the model has
+    /// no head.
+    pub fn classify(&self, pool: &Pool, batch: &[Input<'_>]) -> Result<Vec<Vec<f32>>, Error> {
+        let (Some([dense, output]), Some(head)) = (&self.head, self.spec.head) else {
+            return Err(Error::NoHead { architecture: self.spec.architecture.clone() });
+        };
+        let states = self.states(pool, batch)?;
+        let width = self.spec.width;
+        let starts = batch.iter().scan(0, |at, input| {
+            let start = *at;
+            *at += input.tokens.len();
+            Some(start)
+        });
+        let firsts: Vec<f32> =
+            starts.flat_map(|start| &states[start * width..][..width]).copied().collect();
+        let bench = Bench { pool, workspace: &self.workspace };
+        let mut inner = dense.apply(bench, &firsts);
+        match head.activation {
+            HeadActivation::Tanh => tanh(pool.isa(), &mut inner),
+            HeadActivation::Relu => inner.iter_mut().for_each(|x| *x = x.max(0.0)),
+        }
+        let scores = output.apply(bench, &inner);
+        Ok(scores.chunks_exact(head.labels).map(<[f32]>::to_vec).collect())
+    }
+
     /// The hidden states of all tokens of the batch, one text after another:
     /// shape (T, D) with T the sum of lengths. There is no padding.
     pub fn hidden_states(&self, pool: &Pool, batch: &[&[u32]]) -> Result<Vec<f32>, Error> {
-        for text in batch {
+        let batch: Vec<Input> = batch.iter().map(|text| Input::one(text)).collect();
+        self.states(pool, &batch)
+    }
+
+    fn states(&self, pool: &Pool, inputs: &[Input<'_>]) -> Result<Vec<f32>, Error> {
+        let batch: Vec<&[u32]> = inputs.iter().map(|input| input.tokens).collect();
+        for text in &batch {
             self.check(text)?;
         }
-        let ids = batch.concat();
-        let mut x = embed(pool, &self.embedding, &ids);
-        if let Some(token_type) = &self.token_type {
-            x.chunks_exact_mut(self.spec.width).for_each(|row| add(row, token_type));
-        }
-        self.add_positions(pool, batch, &mut x);
+        let mut x = embed(pool, &self.embedding, &batch.concat());
+        self.add_types(inputs, &mut x);
+        self.add_positions(pool, &batch, &mut x);
         self.embedding_norm.apply(pool, &mut x);
         let texts: Vec<Text> = batch.iter().map(|text| self.text(text.len())).collect();
         let bench = Bench { pool, workspace: &self.workspace };
@@ -172,6 +224,15 @@ impl Encoder {
             Some(&token) => Err(Error::UnknownToken { token, vocab: self.spec.vocab }),
             None => Ok(()),
         }
+    }
+
+    fn add_types(&self, inputs: &[Input<'_>], x: &mut [f32]) {
+        let Some(first) = self.token_types.first() else { return };
+        let second = self.token_types.get(1).unwrap_or(first);
+        let kinds = inputs.iter().flat_map(|input| {
+            (0..input.tokens.len()).map(|i| if i < input.second { first } else { second })
+        });
+        x.chunks_exact_mut(self.spec.width).zip(kinds).for_each(|(row, kind)| add(row, kind));
     }
 
     fn add_positions(&self, pool: &Pool, batch: &[&[u32]], x: &mut [f32]) {

@@ -1,16 +1,24 @@
 //! Encoder-only transformers, described as data, like [`crate::DecoderSpec`].
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use plumb_kernels::Activation;
 use serde::Deserialize;
 
 use crate::Error;
-use crate::config::Reader;
+use crate::config::{Reader, activation};
 use crate::files::json;
 use crate::names::{self, Names};
 use crate::spec::Gate;
 use crate::weights::Parameter;
+
+/// No classifier of texts comes near it.
+const MAX_LABELS: usize = 1 << 16;
+
+/// Nor a model near these.
+const MAX_BUCKETS: usize = 1 << 16;
+const MAX_TOKEN_TYPES: usize = 1 << 16;
 
 /// An encoder-only transformer with norms after its residual sums.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +49,21 @@ pub struct EncoderSpec {
     /// Queries, keys and values are stored as one matrix.
     pub(crate) fused_qkv: bool,
     pub(crate) gate: Gate,
+    pub(crate) head: Option<Head>,
+}
+
+/// What makes scores of the first token's state: a linear map (D, D), an
+/// activation, and a linear map (labels, D).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) labels: usize,
+    pub(crate) activation: HeadActivation,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HeadActivation {
+    Tanh,
+    Relu,
 }
 
 /// How hidden states become one vector.
@@ -70,6 +93,11 @@ impl EncoderSpec {
         self.parameter_list().iter().map(Parameter::len).sum()
     }
 
+    /// Scores that the model gives a text, or `None` if it gives none.
+    pub fn labels(&self) -> Option<usize> {
+        self.head.map(|head| head.labels)
+    }
+
     /// E.
     pub(crate) fn head_width(&self) -> usize {
         self.width / self.heads
@@ -94,6 +122,12 @@ impl EncoderSpec {
         list_norm("token_embd_norm", width, &mut list);
         for layer in 0..self.layers {
             self.list_layer(&format!("blk.{layer}"), &mut list);
+        }
+        if let Some(head) = self.head {
+            list.push(Parameter::new("cls.weight", [width, width]));
+            list.push(Parameter::new("cls.bias", [width]));
+            list.push(Parameter::new("cls.output.weight", [head.labels, width]));
+            list.push(Parameter::new("cls.output.bias", [head.labels]));
         }
         list
     }
@@ -156,28 +190,100 @@ pub(crate) fn from_gguf(reader: &Reader) -> Result<EncoderSpec, Error> {
         has_biases,
         fused_qkv: true,
         gate: Gate::Gated(Activation::Silu),
+        head: None,
     };
     check_heads(&spec, reader.path)?;
     Ok(spec)
 }
 
-/// `config.json` of BERT and `MPNet`.
+/// `config.json` of an encoder.
 #[derive(Debug, Deserialize)]
 struct HfConfig {
     model_type: String,
+    #[serde(default)]
+    architectures: Vec<String>,
+    #[serde(alias = "n_layers")]
     num_hidden_layers: usize,
+    #[serde(alias = "dim")]
     hidden_size: usize,
+    #[serde(alias = "n_heads")]
     num_attention_heads: usize,
+    #[serde(alias = "hidden_dim")]
     intermediate_size: usize,
     vocab_size: usize,
     max_position_embeddings: usize,
     #[serde(default)]
     type_vocab_size: usize,
+    /// Which DistilBERT does not state.
+    #[serde(default = "usual_eps")]
     layer_norm_eps: f32,
+    #[serde(alias = "activation")]
     hidden_act: String,
     #[serde(default)]
     relative_attention_num_buckets: usize,
+    /// A kind of position that is not read, if it is not `absolute`.
+    position_embedding_type: Option<String>,
+    #[serde(default)]
+    is_decoder: bool,
+    num_labels: Option<usize>,
+    id2label: Option<BTreeMap<String, String>>,
 }
+
+fn usual_eps() -> f32 {
+    1e-12
+}
+
+/// What sets the families of encoders apart in Hugging Face folders.
+struct Family {
+    /// The names in `config.json`.
+    model_types: &'static [&'static str],
+    names: &'static Names,
+    /// The row of the first position. Where row 1 stands for padding,
+    /// positions begin after it.
+    first_position: usize,
+    has_token_types: bool,
+    has_buckets: bool,
+    head: HeadActivation,
+}
+
+/// BERT: Devlin et al. 2018, arXiv:1810.04805. RoBERTa: Liu et al. 2019,
+/// arXiv:1907.11692, and XLM-R: Conneau et al. 2019, arXiv:1911.02116.
+/// DistilBERT: Sanh et al. 2019, arXiv:1910.01108. MPNet: Song et al. 2020,
+/// arXiv:2004.09297.
+const FAMILIES: &[Family] = &[
+    Family {
+        model_types: &["bert"],
+        names: names::BERT,
+        first_position: 0,
+        has_token_types: true,
+        has_buckets: false,
+        head: HeadActivation::Tanh,
+    },
+    Family {
+        model_types: &["roberta", "xlm-roberta", "camembert"],
+        names: names::ROBERTA,
+        first_position: 2,
+        has_token_types: true,
+        has_buckets: false,
+        head: HeadActivation::Tanh,
+    },
+    Family {
+        model_types: &["distilbert"],
+        names: names::DISTILBERT,
+        first_position: 0,
+        has_token_types: false,
+        has_buckets: false,
+        head: HeadActivation::Relu,
+    },
+    Family {
+        model_types: &["mpnet"],
+        names: names::MPNET,
+        first_position: 2,
+        has_token_types: false,
+        has_buckets: true,
+        head: HeadActivation::Tanh,
+    },
+];
 
 /// An entry of `modules.json`.
 #[derive(Debug, Deserialize)]
@@ -206,31 +312,32 @@ struct SentenceConfig {
 /// are averaged and not normalised, as sentence-transformers does then.
 pub(crate) fn from_folder(folder: &Path) -> Result<(EncoderSpec, &'static Names), Error> {
     let path = folder.join("config.json");
-    let config: HfConfig =
-        json(&path)?.ok_or_else(|| Error::NoModel { path: folder.to_owned(), found: 0 })?;
-    let activation = match config.hidden_act.as_str() {
-        "gelu" => Activation::Gelu,
-        "gelu_new" | "gelu_pytorch_tanh" => Activation::GeluTanh,
-        found => return Err(unsupported(&path, "hidden_act", found)),
+    let no_model = || Error::NoModel { path: folder.to_owned(), found: 0 };
+    let ModelType { model_type } = json(&path)?.ok_or_else(no_model)?;
+    let is_it = |family: &&Family| family.model_types.contains(&model_type.as_str());
+    let Some(family) = FAMILIES.iter().find(is_it) else {
+        let mut known: Vec<&str> = FAMILIES.iter().flat_map(|f| f.model_types).copied().collect();
+        known.push("nomic-bert");
+        return Err(Error::UnknownArchitecture {
+            path,
+            found: model_type,
+            known: known.join(", "),
+        });
     };
-    let count = config.max_position_embeddings;
-    let (names, positions, first) = match config.model_type.as_str() {
-        "bert" => (names::BERT, EncoderPositions::Learned { count, first: 0 }, 0),
-        "mpnet" => {
-            // Row 1 stands for padding, and positions begin after it.
-            let buckets = config.relative_attention_num_buckets;
-            (names::MPNET, EncoderPositions::LearnedAndBuckets { count, first: 2, buckets }, 2)
-        }
-        found => {
-            let (found, known) = (found.to_owned(), "bert, mpnet, nomic-bert".to_owned());
-            return Err(Error::UnknownArchitecture { path, found, known });
-        }
-    };
+    let config: HfConfig = json(&path)?.ok_or_else(no_model)?;
+    refuse_what_is_not_read(&config, &path)?;
     let (pooling, normalized) = pooling(folder)?;
     let sentence: Option<SentenceConfig> = json(&folder.join("sentence_bert_config.json"))?;
+    let (count, first) = (config.max_position_embeddings, family.first_position);
     let limit = sentence.and_then(|sentence| sentence.max_seq_length).unwrap_or(count);
-    let is_mpnet = names == names::MPNET;
+    let positions = if family.has_buckets {
+        let buckets = config.relative_attention_num_buckets;
+        EncoderPositions::LearnedAndBuckets { count, first, buckets }
+    } else {
+        EncoderPositions::Learned { count, first }
+    };
     let spec = EncoderSpec {
+        head: head(&config, family.head, &path)?,
         architecture: config.model_type,
         layers: config.num_hidden_layers,
         width: config.hidden_size,
@@ -240,15 +347,46 @@ pub(crate) fn from_folder(folder: &Path) -> Result<(EncoderSpec, &'static Names)
         max_tokens: limit.min(count.saturating_sub(first)),
         pooling,
         normalized,
-        token_types: if is_mpnet { 0 } else { config.type_vocab_size },
+        token_types: if family.has_token_types { config.type_vocab_size } else { 0 },
         positions,
         norm_eps: config.layer_norm_eps,
         has_biases: true,
         fused_qkv: false,
-        gate: Gate::Plain(activation),
+        gate: Gate::Plain(activation(&path, "hidden_act", &config.hidden_act)?),
     };
     check_heads(&spec, &path)?;
-    Ok((spec, names))
+    Ok((spec, family.names))
+}
+
+/// Which family of models a file describes, before the rest is read.
+#[derive(Deserialize)]
+struct ModelType {
+    model_type: String,
+}
+
+fn refuse_what_is_not_read(config: &HfConfig, path: &Path) -> Result<(), Error> {
+    match config.position_embedding_type.as_deref() {
+        None | Some("absolute") => {}
+        Some(found) => return Err(unsupported(path, "position_embedding_type", found)),
+    }
+    if config.is_decoder {
+        return Err(unsupported(path, "is_decoder", "true"));
+    }
+    Ok(())
+}
+
+/// The head of a model that was saved as one that classifies.
+fn head(config: &HfConfig, activation: HeadActivation, path: &Path) -> Result<Option<Head>, Error> {
+    let classifies = |name: &String| name.ends_with("ForSequenceClassification");
+    if !config.architectures.iter().any(classifies) {
+        return Ok(None);
+    }
+    let named = config.id2label.as_ref().map(BTreeMap::len);
+    let labels = config.num_labels.or(named).unwrap_or(2);
+    if !(1..=MAX_LABELS).contains(&labels) {
+        return Err(unsupported(path, "num_labels", &labels.to_string()));
+    }
+    Ok(Some(Head { labels, activation }))
 }
 
 /// Pooling and normalisation as `modules.json` lists them.
@@ -293,13 +431,21 @@ fn check_heads(spec: &EncoderSpec, path: &Path) -> Result<(), Error> {
     if 1024 < spec.layers {
         return refuse("layers", spec.layers);
     }
-    let is_whole = spec.heads != 0 && spec.width.is_multiple_of(2 * spec.heads);
+    let is_whole =
+        (1..=spec.width).contains(&spec.heads) && spec.width.is_multiple_of(2 * spec.heads);
     if !is_whole || 1024 < spec.head_width() {
         return refuse("heads", spec.heads);
     }
-    if matches!(spec.positions, EncoderPositions::LearnedAndBuckets { buckets, .. } if buckets < 4)
+    if let EncoderPositions::LearnedAndBuckets { buckets, .. } = spec.positions
+        && !(4..=MAX_BUCKETS).contains(&buckets)
     {
-        return refuse("relative_attention_num_buckets", 0);
+        return refuse("relative_attention_num_buckets", buckets);
+    }
+    if MAX_TOKEN_TYPES < spec.token_types {
+        return refuse("type_vocab_size", spec.token_types);
+    }
+    if !(0.0..1.0).contains(&spec.norm_eps) {
+        return Err(unsupported(path, "layer_norm_eps", &spec.norm_eps.to_string()));
     }
     Ok(())
 }

@@ -24,8 +24,17 @@ pub enum Error {
     #[error("`{path}` sets `{key}` to {found}, which is not supported")]
     Unsupported { path: PathBuf, key: String, found: String },
 
-    #[error("`{path}` has no tensor `{name}`, which its architecture needs")]
-    MissingTensor { path: PathBuf, name: String },
+    #[error("`{path}` sets `{key}` to `{found}`, which is not one of: {known}")]
+    UnknownValue { path: PathBuf, key: String, found: String, known: &'static str },
+
+    #[error("`{path}` has no `{key}`, which its `{because}` needs")]
+    MissingValue { path: PathBuf, key: &'static str, because: String },
+
+    #[error("`{path}` lists the file `{file}`, which is not in its folder")]
+    MissingShard { path: PathBuf, file: String },
+
+    #[error("`{path}` has no tensor `{name}` of shape {expected:?}, which its architecture needs")]
+    MissingTensor { path: PathBuf, name: String, expected: Vec<usize> },
 
     #[error("tensor `{name}` of `{path}` has shape {found:?}, not {expected:?}")]
     WrongShape { path: PathBuf, name: String, expected: Vec<usize>, found: Vec<usize> },
@@ -38,6 +47,9 @@ pub enum Error {
 
     #[error("there is no token to read")]
     NoTokens,
+
+    #[error("this model of architecture `{architecture}` has no head that gives scores")]
+    NoHead { architecture: String },
 }
 
 impl Error {

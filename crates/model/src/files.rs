@@ -1,8 +1,11 @@
 //! What lies at the path of a model: one GGUF file, or a Hugging Face folder.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::Error;
@@ -35,15 +38,41 @@ impl Files {
             let has = |path: &&PathBuf| path.extension().is_some_and(|found| found == extension);
             entries.iter().filter(has).cloned().collect()
         };
-        let safetensors = with("safetensors");
-        if !safetensors.is_empty() && path.join("config.json").exists() {
-            return Ok(Self::HuggingFace(path.to_owned(), safetensors));
+        if path.join("config.json").exists() {
+            let safetensors = safetensors(path, with("safetensors"))?;
+            if !safetensors.is_empty() {
+                return Ok(Self::HuggingFace(path.to_owned(), safetensors));
+            }
         }
         match with("gguf").as_slice() {
             [file] => Ok(Self::Gguf(file.clone())),
             files => Err(Error::NoModel { path: path.to_owned(), found: files.len() }),
         }
     }
+}
+
+/// `model.safetensors.index.json`: where the tensors of a model in several
+/// files are.
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+/// The files that make up the model of a folder that holds `all`: those of its
+/// index, else `model.safetensors`, else all. Some folders hold the weights a
+/// second time under other names.
+fn safetensors(folder: &Path, all: Vec<PathBuf>) -> Result<Vec<PathBuf>, Error> {
+    let path = folder.join("model.safetensors.index.json");
+    if let Some(index) = json::<Index>(&path)? {
+        let names: BTreeSet<String> = index.weight_map.into_values().collect();
+        let find = |name: String| {
+            let found = all.iter().find(|file| file.file_name() == Some(OsStr::new(&name)));
+            found.cloned().ok_or(Error::MissingShard { path: path.clone(), file: name })
+        };
+        return names.into_iter().map(find).collect();
+    }
+    let single = folder.join("model.safetensors");
+    Ok(if all.contains(&single) { vec![single] } else { all })
 }
 
 /// Reads a JSON file; `None` if there is none.

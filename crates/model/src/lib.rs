@@ -18,15 +18,17 @@ mod decoder;
 mod encoder;
 mod encoder_spec;
 mod error;
+mod families;
 mod files;
 mod names;
 mod packed_file;
+mod rope;
 mod spec;
 mod weights;
 mod workspace;
 
 pub use decoder::{Decoder, KvCache, Logits, Run};
-pub use encoder::Encoder;
+pub use encoder::{Encoder, Input};
 pub use encoder_spec::{EncoderSpec, Pooling};
 pub use error::Error;
 pub use spec::DecoderSpec;

@@ -15,6 +15,7 @@ use plumb_kernels::{DType, Isa, Matrix, PackedMatrix, Pool, dequantize, quantize
 
 use crate::Error;
 use crate::files::Files;
+use crate::names::Names;
 
 /// A named tensor and its shape, as an architecture needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,10 +36,18 @@ impl Parameter {
     }
 }
 
-/// Some rows of a tensor of a mapped file.
+/// Where the numbers of a tensor lie.
+#[derive(Clone, Debug)]
+enum Data {
+    Map(Arc<Mmap>),
+    /// Rearranged when the model was loaded.
+    Memory(Arc<Vec<u8>>),
+}
+
+/// Some rows of a tensor.
 #[derive(Clone, Debug)]
 pub(crate) struct Tensor {
-    map: Arc<Mmap>,
+    data: Data,
     dtype: DType,
     /// Rows and columns; a vector is one row.
     rows: usize,
@@ -50,7 +59,8 @@ impl Tensor {
     fn new(map: &Arc<Mmap>, info: &TensorInfo) -> Self {
         let columns = info.shape.last().copied().unwrap_or(1);
         let rows = info.shape.iter().rev().skip(1).product();
-        Self { map: Arc::clone(map), dtype: info.dtype, rows, columns, range: info.range.clone() }
+        let data = Data::Map(Arc::clone(map));
+        Self { data, dtype: info.dtype, rows, columns, range: info.range.clone() }
     }
 
     /// A matrix in the part `range` of a map.
@@ -61,11 +71,18 @@ impl Tensor {
         (rows, columns): (usize, usize),
         range: Range<usize>,
     ) -> Self {
-        Self { map: Arc::clone(map), dtype, rows, columns, range }
+        Self { data: Data::Map(Arc::clone(map)), dtype, rows, columns, range }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match &self.data {
+            Data::Map(map) => &map[self.range.clone()],
+            Data::Memory(bytes) => &bytes[self.range.clone()],
+        }
     }
 
     pub(crate) fn matrix(&self) -> Matrix<'_> {
-        Matrix::new(self.dtype, &self.map[self.range.clone()], self.rows, self.columns)
+        Matrix::new(self.dtype, self.bytes(), self.rows, self.columns)
             .expect("the parser checked that bytes and shape agree")
     }
 
@@ -86,22 +103,24 @@ impl Tensor {
     #[expect(unsafe_code, reason = "other advice of this kind can change what is read")]
     pub(crate) fn release(&self) {
         #[cfg(unix)]
-        // SAFETY: pages of a map that is only read, and not of this process
-        // alone, are the same when they are read again.
-        let _ = unsafe {
-            // Advice that is not taken costs memory only.
-            self.map.unchecked_advise_range(
-                memmap2::UncheckedAdvice::DontNeed,
-                self.range.start,
-                self.range.len(),
-            )
-        };
+        if let Data::Map(map) = &self.data {
+            // SAFETY: pages of a map that is only read, and not of this process
+            // alone, are the same when they are read again.
+            let _ = unsafe {
+                // Advice that is not taken costs memory only.
+                map.unchecked_advise_range(
+                    memmap2::UncheckedAdvice::DontNeed,
+                    self.range.start,
+                    self.range.len(),
+                )
+            };
+        }
     }
 
     /// The weights repacked, or `None` if their type has no blocks.
     pub(crate) fn pack(&self, pool: &Pool) -> Option<PackedMatrix> {
         let shape = (self.rows, self.columns);
-        PackedMatrix::new(pool, self.dtype, &self.map[self.range.clone()], shape)
+        PackedMatrix::new(pool, self.dtype, self.bytes(), shape)
     }
 
     /// The weights rounded to eight bits, after multiplying each row by
@@ -123,8 +142,25 @@ impl Tensor {
     /// The numbers as `f32`.
     pub(crate) fn to_f32(&self) -> Vec<f32> {
         let mut numbers = vec![0.0; self.rows * self.columns];
-        dequantize(Isa::best(), self.dtype, &self.map[self.range.clone()], &mut numbers);
+        dequantize(Isa::best(), self.dtype, self.bytes(), &mut numbers);
         numbers
+    }
+
+    /// Columns as rows; `None` if the type has blocks, which lie along rows.
+    fn transposed(&self) -> Option<Self> {
+        if self.dtype.block_len() != 1 {
+            return None;
+        }
+        let (width, stored) = (self.dtype.block_bytes(), self.bytes());
+        let mut bytes = Vec::with_capacity(stored.len());
+        for column in 0..self.columns {
+            for row in 0..self.rows {
+                bytes.extend_from_slice(&stored[(row * self.columns + column) * width..][..width]);
+            }
+        }
+        let range = 0..bytes.len();
+        let (rows, columns, dtype) = (self.columns, self.rows, self.dtype);
+        Some(Self { data: Data::Memory(Arc::new(bytes)), dtype, rows, columns, range })
     }
 
     /// Rows `rows` as a tensor of their own.
@@ -140,7 +176,15 @@ impl Tensor {
 #[derive(Debug)]
 pub(crate) struct Weights {
     path: PathBuf,
-    tensors: HashMap<String, (Vec<usize>, Tensor)>,
+    tensors: HashMap<String, Stored>,
+}
+
+/// A tensor of a file.
+#[derive(Debug)]
+struct Stored {
+    path: PathBuf,
+    shape: Vec<usize>,
+    tensor: Tensor,
 }
 
 impl Weights {
@@ -150,26 +194,28 @@ impl Weights {
         let file =
             gguf::parse(&map).map_err(|source| Error::Format { path: path.to_owned(), source })?;
         let mut weights = Self { path: path.to_owned(), tensors: HashMap::new() };
-        weights.insert(&map, &file.tensors);
+        weights.insert(path, &map, &file.tensors);
         Ok((file, weights))
     }
 
     /// Maps the safetensors files `paths` of the folder `folder`.
     pub(crate) fn from_safetensors(folder: &Path, paths: &[PathBuf]) -> Result<Self, Error> {
-        let mut weights = Self { path: folder.to_owned(), tensors: HashMap::new() };
+        let path = if let [path] = paths { path } else { folder };
+        let mut weights = Self { path: path.to_owned(), tensors: HashMap::new() };
         for path in paths {
             let map = Arc::new(map(path)?);
             let file = safetensors::parse(&map)
                 .map_err(|source| Error::Format { path: path.clone(), source })?;
-            weights.insert(&map, &file.tensors);
+            weights.insert(path, &map, &file.tensors);
         }
         Ok(weights)
     }
 
-    fn insert(&mut self, map: &Arc<Mmap>, tensors: &[TensorInfo]) {
+    fn insert(&mut self, path: &Path, map: &Arc<Mmap>, tensors: &[TensorInfo]) {
         for info in tensors {
-            let tensor = (info.shape.clone(), Tensor::new(map, info));
-            self.tensors.insert(info.name.clone(), tensor);
+            let (shape, tensor) = (info.shape.clone(), Tensor::new(map, info));
+            let stored = Stored { path: path.to_owned(), shape, tensor };
+            self.tensors.insert(info.name.clone(), stored);
         }
     }
 
@@ -177,30 +223,52 @@ impl Weights {
         self.tensors.contains_key(name)
     }
 
-    /// The parameters by their GGUF names, with every shape checked. `rename`
-    /// gives the name in these files.
+    /// The vector `name` of `len` numbers, if there is one.
+    pub(crate) fn vector(&self, name: &str, len: usize) -> Result<Option<Vec<f32>>, Error> {
+        if !self.contains(name) {
+            return Ok(None);
+        }
+        Ok(Some(self.find(name, &[len])?.to_f32()))
+    }
+
+    /// The parameters by their GGUF names, with every shape checked. `names`
+    /// says what these files call them.
     pub(crate) fn take(
         &self,
         parameters: &[Parameter],
-        rename: impl Fn(&str) -> String,
+        names: &Names,
     ) -> Result<Parameters, Error> {
+        let root = names.root(|name| self.contains(name));
         let mut taken = HashMap::new();
         for Parameter { name, shape } in parameters {
-            let stored = rename(name);
-            let Some((found, tensor)) = self.tensors.get(&stored) else {
-                return Err(Error::MissingTensor { path: self.path.clone(), name: stored });
-            };
-            if found != shape {
-                return Err(Error::WrongShape {
+            let stored = names.stored(root, name);
+            let tensor = if names.is_transposed(name) {
+                let mut reversed = shape.clone();
+                reversed.reverse();
+                let tensor = self.find(&stored, &reversed)?;
+                tensor.transposed().ok_or_else(|| Error::Unsupported {
                     path: self.path.clone(),
-                    name: stored,
-                    expected: shape.clone(),
-                    found: found.clone(),
-                });
-            }
-            taken.insert(name.clone(), tensor.clone());
+                    key: stored,
+                    found: format!("blocks of {}", tensor.dtype().name()),
+                })?
+            } else {
+                self.find(&stored, shape)?.clone()
+            };
+            taken.insert(name.clone(), tensor);
         }
         Ok(Parameters(taken))
+    }
+
+    fn find(&self, name: &str, expected: &[usize]) -> Result<&Tensor, Error> {
+        let (name, expected) = (name.to_owned(), expected.to_vec());
+        match self.tensors.get(&name) {
+            None => Err(Error::MissingTensor { path: self.path.clone(), name, expected }),
+            Some(Stored { path, shape, .. }) if *shape != expected => {
+                let (path, found) = (path.clone(), shape.clone());
+                Err(Error::WrongShape { path, name, expected, found })
+            }
+            Some(stored) => Ok(&stored.tensor),
+        }
     }
 }
 

@@ -33,6 +33,9 @@ pub enum Error {
     #[error("the text cannot be tokenized: {message}")]
     Encode { message: String },
 
+    #[error("the tokenizer of a GGUF file cannot join two texts")]
+    NoPairs,
+
     #[error("the chat template is not valid")]
     BadTemplate(#[source] minijinja::Error),
 

@@ -18,4 +18,4 @@ pub use analyzer::Analyzer;
 pub use chat::{ChatTemplate, Date, Message};
 pub use error::Error;
 pub use sentences::{Unit, UnitKind, sentences, units};
-pub use tokenizer::{Decoder, Special, Tokenizer};
+pub use tokenizer::{Decoder, Pair, Special, Tokenizer};

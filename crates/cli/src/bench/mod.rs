@@ -4,6 +4,7 @@ mod embed;
 mod generate;
 mod kernels;
 mod perplexity;
+mod rerank;
 mod together;
 
 use anyhow::{Result, bail};
@@ -19,6 +20,8 @@ pub enum BenchVerb {
     Generate(generate::GenerateArgs),
     /// Embedding of equally long texts
     Embed(embed::EmbedArgs),
+    /// Scoring of passages against a query
+    Rerank(rerank::RerankArgs),
     /// How well a language model expects a text
     Perplexity(perplexity::PerplexityArgs),
     /// Matrix products and attention, beside what this machine can do at most
@@ -29,6 +32,7 @@ pub fn run(verb: &BenchVerb, context: &Context) -> Result<Exit> {
     match verb {
         BenchVerb::Generate(args) => generate::run(args, context),
         BenchVerb::Embed(args) => embed::run(args, context),
+        BenchVerb::Rerank(args) => rerank::run(args, context),
         BenchVerb::Perplexity(args) => perplexity::run(args, context),
         BenchVerb::Kernels(args) => kernels::run(args, context),
     }

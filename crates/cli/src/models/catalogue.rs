@@ -25,13 +25,17 @@ pub struct Catalogue {
 pub enum Kind {
     Generator,
     Embedder,
+    Reranker,
 }
 
 impl Kind {
+    pub const ALL: [Self; 3] = [Self::Generator, Self::Embedder, Self::Reranker];
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::Generator => "generator",
             Self::Embedder => "embedder",
+            Self::Reranker => "reranker",
         }
     }
 }
@@ -126,13 +130,15 @@ impl Catalogue {
     }
 }
 
-/// The file that holds the weights: the GGUF or safetensors file, and the
-/// largest file if there are several.
-pub fn weights(files: &[ModelFile]) -> Option<&ModelFile> {
+/// The files that hold the weights: GGUF and safetensors files, the largest
+/// first.
+pub fn weights(files: &[ModelFile]) -> Vec<&ModelFile> {
     let is_weights = |file: &&ModelFile| {
         [".gguf", ".safetensors"].iter().any(|extension| file.name.ends_with(extension))
     };
-    files.iter().filter(is_weights).max_by_key(|file| file.bytes)
+    let mut weights: Vec<&ModelFile> = files.iter().filter(is_weights).collect();
+    weights.sort_by_key(|file| (std::cmp::Reverse(file.bytes), &file.name));
+    weights
 }
 
 #[cfg(test)]
@@ -150,7 +156,7 @@ mod tests {
         }
         for model in &catalogue.models {
             let name = &model.name;
-            assert!(weights(&model.files).is_some(), "{name} has weights");
+            assert!(!weights(&model.files).is_empty(), "{name} has weights");
             assert_eq!(model.dimension.is_some(), model.kind == Kind::Embedder, "{name}");
             for file in &model.files {
                 let is_digit = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);

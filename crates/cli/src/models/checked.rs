@@ -143,6 +143,16 @@ pub fn hash_file(path: &Path) -> Result<String, Error> {
     }
 }
 
+/// One hash that stands for those of several files, in whatever order; that of
+/// a single file is its own.
+pub fn together(mut hashes: Vec<String>) -> String {
+    hashes.sort();
+    match hashes.as_slice() {
+        [one] => one.clone(),
+        several => hex(&Sha256::digest(several.join("\n"))),
+    }
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -64,7 +64,14 @@ fn kind_of(path: &Path) -> Result<Kind, Error> {
         return Ok(Kind::Generator);
     };
     match Encoder::load(path) {
-        Ok(_) => Ok(Kind::Embedder),
+        Ok(encoder) => match encoder.spec().labels() {
+            None => Ok(Kind::Embedder),
+            Some(1 | 2) => Ok(Kind::Reranker),
+            Some(labels) => {
+                let what = format!("it sorts texts into {labels} classes; a reranker has 1 or 2");
+                Err(Error::NotAModel { path: path.to_owned(), what })
+            }
+        },
         Err(as_encoder) => {
             let (decoder, encoder) = (chain(&as_decoder), chain(&as_encoder));
             let what = if decoder == encoder {
@@ -100,7 +107,10 @@ fn files_below(folder: &Path, depth: usize) -> Result<Vec<PathBuf>, Error> {
             if depth > 1 {
                 files.extend(files_below(&path, depth - 1)?);
             }
-        } else if matches!(extension, Some("safetensors" | "gguf" | "json" | "txt" | "model")) {
+        } else if matches!(
+            extension,
+            Some("safetensors" | "gguf" | "json" | "jinja" | "txt" | "model")
+        ) {
             files.push(path);
         }
     }
@@ -108,17 +118,19 @@ fn files_below(folder: &Path, depth: usize) -> Result<Vec<PathBuf>, Error> {
     Ok(files)
 }
 
-/// The file that identifies the model at a path.
-pub(super) fn weights_at(path: &Path) -> Result<PathBuf, Error> {
+/// The files that identify the model at a path; at least one.
+pub(super) fn weights_at(path: &Path) -> Result<Vec<PathBuf>, Error> {
     if !path.is_dir() {
-        return Ok(path.to_owned());
+        return Ok(vec![path.to_owned()]);
     }
     let extensions = ["safetensors", "gguf"];
     let is_weights = |path: &PathBuf| {
         path.extension().is_some_and(|found| extensions.iter().any(|wanted| found == *wanted))
     };
-    files_below(path, 1)?.into_iter().find(is_weights).ok_or_else(|| Error::NotAModel {
-        path: path.to_owned(),
-        what: "it has no safetensors or GGUF file".to_owned(),
-    })
+    let found: Vec<PathBuf> = files_below(path, 1)?.into_iter().filter(is_weights).collect();
+    if found.is_empty() {
+        let what = "it has no safetensors or GGUF file".to_owned();
+        return Err(Error::NotAModel { path: path.to_owned(), what });
+    }
+    Ok(found)
 }

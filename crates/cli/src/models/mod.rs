@@ -52,7 +52,7 @@ pub struct Located {
     pub path: PathBuf,
     /// The file with the weights.
     pub weights: PathBuf,
-    /// Of the weights.
+    /// Of the weights; of the hashes of their files if there are several.
     pub sha256: String,
     /// Where the weights are kept as a generator computes with them.
     packed: PathBuf,
@@ -97,7 +97,8 @@ pub fn bytes_here(context: &Context, name_or_path: &str) -> Anyhow<Option<u64>> 
         return Ok(Some(total(&imported.files)));
     }
     let weights = import::weights_at(Path::new(name_or_path)).ok();
-    Ok(weights.and_then(|path| fs::metadata(path).ok()).map(|metadata| metadata.len()))
+    let size = |path: &PathBuf| Some(fs::metadata(path).ok()?.len());
+    Ok(weights.and_then(|paths| paths.iter().map(size).sum()))
 }
 
 /// Whether an error is that the user pressed Ctrl-C.
@@ -224,11 +225,15 @@ impl Models {
         if !path.exists() {
             return Err(self.unknown(name));
         }
-        let weights = import::weights_at(path)?;
-        let weights = fs::canonicalize(&weights).map_err(Error::io(&weights))?;
-        let sha256 = Checked::open(&self.cache).sha256(&weights)?;
-        let bytes = fs::metadata(&weights).map_err(Error::io(&weights))?.len();
-        let name = name.to_owned();
+        let mut checked = Checked::open(&self.cache);
+        let (mut weights, mut hashes, mut bytes) = (PathBuf::new(), Vec::new(), 0);
+        for file in import::weights_at(path)? {
+            let file = fs::canonicalize(&file).map_err(Error::io(&file))?;
+            hashes.push(checked.sha256(&file)?);
+            bytes += fs::metadata(&file).map_err(Error::io(&file))?.len();
+            weights = file;
+        }
+        let (name, sha256) = (name.to_owned(), checked::together(hashes));
         Ok(Installed { name, kind: None, weights, sha256, bytes, licence: None })
     }
 
@@ -246,16 +251,17 @@ impl Models {
                 return Err(Error::Damaged { path, what });
             }
         }
-        let weights = catalogue::weights(files).ok_or_else(|| Error::NotAModel {
-            path: folder.to_owned(),
-            what: "it has no weights".to_owned(),
-        })?;
+        let weights = catalogue::weights(files);
+        let Some(largest) = weights.first() else {
+            let what = "it has no weights".to_owned();
+            return Err(Error::NotAModel { path: folder.to_owned(), what });
+        };
         Ok(Installed {
             name: name.to_owned(),
             kind: None,
-            weights: folder.join(&weights.name),
-            sha256: weights.sha256.clone(),
-            bytes: weights.bytes,
+            weights: folder.join(&largest.name),
+            sha256: identity(files),
+            bytes: weights.iter().map(|file| file.bytes).sum(),
             licence: None,
         })
     }
@@ -294,10 +300,8 @@ impl Models {
         let files = self.files(name)?;
         let _lock = self.lock(name)?;
         fs::remove_dir_all(&folder).map_err(Error::io(&folder))?;
-        for file in files {
-            // Most files have no packed form.
-            let _ = fs::remove_file(self.packed(&file.sha256));
-        }
+        // Most models have no packed form.
+        let _ = fs::remove_file(self.packed(&identity(&files)));
         Checked::open(&self.cache).forget(&folder);
         Ok(())
     }
@@ -309,6 +313,12 @@ impl Models {
         known.extend(self.imported_names());
         Error::Unknown { name: name.to_owned(), known: known.into_iter().collect() }
     }
+}
+
+/// The SHA-256 that identifies the weights among the files of a model.
+fn identity(files: &[ModelFile]) -> String {
+    let weights = catalogue::weights(files);
+    checked::together(weights.into_iter().map(|file| file.sha256.clone()).collect())
 }
 
 fn has_size(path: &Path, bytes: u64) -> bool {

@@ -99,7 +99,13 @@ fn list(context: &Context, models: &Models) -> Result<()> {
         return context.print_json(&json!({"models": all, "cache": models.cache}));
     }
     let mut out = io::stdout().lock();
-    for kind in [Kind::Generator, Kind::Embedder] {
+    for kind in Kind::ALL {
+        let is_one = |found: Kind| found == kind;
+        if !models.catalogue.models.iter().any(|model| is_one(model.kind))
+            && !imported.iter().any(|(imported, _)| is_one(imported.kind))
+        {
+            continue;
+        }
         writeln!(out, "{}s:", kind.name())?;
         for model in models.catalogue.models.iter().filter(|model| model.kind == kind) {
             let here = if models.is_there(model) { "here" } else { "" };
@@ -155,8 +161,8 @@ fn show(context: &Context, models: &Models, name: &str) -> Result<()> {
     if let Some(model) = model {
         value["files"] = json!(model.files);
         let weights = catalogue::weights(&model.files);
-        value["sha256"] = json!(weights.map(|file| &file.sha256));
-        value["bytes"] = json!(weights.map(|file| file.bytes));
+        value["sha256"] = json!(super::identity(&model.files));
+        value["bytes"] = json!(weights.iter().map(|file| file.bytes).sum::<u64>());
     }
     value["path"] = json!(null);
     if let Some(installed) = &installed {

@@ -3,9 +3,11 @@
 use std::sync::OnceLock;
 
 use serde_json::Value;
+use tokenizers::utils::truncation::truncate_encodings;
+use tokenizers::{PostProcessor, TruncationParams};
 
 use super::pieces::{Pieces, Role, Spelling};
-use super::{Engine, Placed, Special, SpecialIds, Tokenizer, control_spellings, stop_ids};
+use super::{Engine, Pair, Placed, Special, SpecialIds, Tokenizer, control_spellings, stop_ids};
 use crate::Error;
 
 /// The library's tokenizer. Whether it parses special tokens in text is a
@@ -27,6 +29,25 @@ impl JsonEngine {
         });
         encode(plain, text, special)
     }
+}
+
+/// See [`Tokenizer::encode_pair`].
+pub(super) fn encode_pair(
+    engine: &JsonEngine,
+    [first, second]: [&str; 2],
+    max_tokens: usize,
+) -> Result<Pair, Error> {
+    let failed = |error: tokenizers::Error| Error::Encode { message: error.to_string() };
+    let library = &engine.parsing;
+    let first = library.encode(first, false).map_err(failed)?;
+    let mut second = library.encode(second, false).map_err(failed)?;
+    second.set_type_ids(vec![1; second.len()]);
+    let added = library.get_post_processor().map_or(0, |processor| processor.added_tokens(true));
+    let limit =
+        TruncationParams { max_length: max_tokens.saturating_sub(added), ..Default::default() };
+    let (first, second) = truncate_encodings(first, Some(second), &limit).map_err(failed)?;
+    let whole = library.post_process(first, second, true).map_err(failed)?;
+    Ok(Pair { ids: whole.get_ids().to_vec(), types: whole.get_type_ids().to_vec() })
 }
 
 /// Encodes with the library; whether it parses special tokens is its state.

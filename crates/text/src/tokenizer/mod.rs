@@ -88,6 +88,15 @@ struct SpecialIds {
     suffix: Vec<u32>,
 }
 
+/// Two texts as one sequence of tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// Special tokens among them.
+    pub ids: Vec<u32>,
+    /// Of each token, how the tokenizer marks the text that it belongs to.
+    pub types: Vec<u32>,
+}
+
 /// A token and the bytes of the text that it stands for.
 type Placed = (u32, Range<usize>);
 
@@ -112,6 +121,18 @@ impl Tokenizer {
     /// The ids of `text`.
     pub fn encode(&self, text: &str, special: Special) -> Result<Vec<u32>, Error> {
         Ok(self.place(text, special)?.into_iter().map(|(id, _)| id).collect())
+    }
+
+    /// `first` and `second` as one sequence of at most `max_tokens`, as models
+    /// want it that judge pairs ([`Special::AddAndParse`]). If they are too
+    /// long the longer one is cut at its end, then both alike.
+    ///
+    /// Fails for a tokenizer of a GGUF file, which knows no pairs.
+    pub fn encode_pair(&self, first: &str, second: &str, max_tokens: usize) -> Result<Pair, Error> {
+        match &self.engine {
+            Engine::Json(engine) => json::encode_pair(engine, [first, second], max_tokens),
+            Engine::Fragments { .. } => Err(Error::NoPairs),
+        }
     }
 
     /// The ids of plain `text` ([`Special::Plain`]), each with the bytes of
@@ -210,6 +231,18 @@ impl Tokenizer {
     /// The chat template that came with the tokenizer.
     pub fn chat_template(&self) -> Option<&str> {
         self.chat_template.as_deref()
+    }
+
+    /// Replaces the chat template by one that came in a file of its own.
+    pub fn set_chat_template(&mut self, source: String) {
+        self.chat_template = Some(source);
+    }
+
+    /// Adds ids that end a generation.
+    pub fn add_stop_ids(&mut self, ids: &[u32]) {
+        self.special.stop.extend_from_slice(ids);
+        self.special.stop.sort_unstable();
+        self.special.stop.dedup();
     }
 
     /// The same text, with the spelling of every control token broken up by a
