@@ -38,9 +38,10 @@ const MAX_DIVERGENCE: f64 = 0.02;
 /// between llama.cpp and the float reference is 0.33.
 const NEAR_TIE: f32 = 0.35;
 
-/// The same for our integer products: 0.80 was seen after a prompt of a single
-/// token, whose activations are unusually uneven.
-const PACKED_TIE: f32 = 0.85;
+/// The same for our integer products and half floats in the cache: 0.80 was seen
+/// after a prompt of a single token, whose activations are unusually uneven, and
+/// 1.10 in a language that the model hardly knows.
+const PACKED_TIE: f32 = 1.15;
 
 #[derive(Deserialize)]
 struct Golden<T> {

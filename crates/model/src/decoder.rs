@@ -34,6 +34,8 @@ pub struct Decoder {
     layers: Vec<Layer>,
     final_norm: Norm,
     output: Linear,
+    /// How keys and values are kept.
+    kept: CacheType,
     workspace: Workspace,
     /// Tokens embedded since the memory of the embedding was given back.
     embedded: AtomicUsize,
@@ -140,15 +142,18 @@ impl Decoder {
             final_norm: Norm::load(parameters, "output_norm", spec.norm_eps)
                 .with_offset(spec.gain_offset),
             output: Linear::load(parameters, output),
+            kept: CacheType::F32,
             workspace: Workspace::default(),
             embedded: AtomicUsize::new(0),
             spec,
         }
     }
 
-    /// Repacks the weights for products in integers. Weights that are floats in
-    /// the file stay as they are.
+    /// Repacks the weights for products in integers, and keeps keys and values
+    /// as half floats from now on. Weights that are floats in the file stay as
+    /// they are.
     pub fn pack(&mut self, pool: &Pool) {
+        self.kept = CacheType::F16;
         self.maps().for_each(|map| map.pack(pool));
     }
 
@@ -168,6 +173,7 @@ impl Decoder {
                 map.set_packed(packed);
             }
         }
+        self.kept = CacheType::F16;
         Ok(())
     }
 
@@ -183,7 +189,7 @@ impl Decoder {
 
     /// A cache for a new sequence.
     pub fn new_cache(&self) -> KvCache {
-        let layer = KeyValues::new(self.spec.kv_heads, self.spec.head_width, CacheType::F32);
+        let layer = KeyValues::new(self.spec.kv_heads, self.spec.head_width, self.kept);
         KvCache { layers: vec![layer; self.spec.layers], reach: Reach::Short, tokens: Vec::new() }
     }
 

@@ -1,14 +1,19 @@
 //! Keys and values of the positions so far.
 //!
-//! Positions are kept in tiles of sixteen, all heads of a tile together, so
-//! that a cache grows at its end and a run of tiles can be moved or shared as
-//! it is. In a tile of a head, keys are turned around, (E, 16), because sixteen
-//! positions are scored at once; values are as they came, (16, E), each row
-//! filled up with zeros to a multiple of sixteen.
+//! Positions are kept in pages, which caches share until one of them writes:
+//! what sequences have in common is held once. A page is as long as a segment,
+//! so that what attention reads together lies together; it consists of tiles of
+//! sixteen positions, all heads of a tile together. In a tile of a head, keys
+//! are turned around, (E, 16), because sixteen positions are scored at once;
+//! values are as they came, (16, E), each row filled up with zeros to a
+//! multiple of sixteen.
+//!
+//! Pages of keys and values: Kwon et al. 2023, arXiv:2309.06180.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use super::strips::{LANES, Numbers, Strips};
+use super::strips::{LANES, Numbers, SEGMENT, Strips};
 use crate::Pool;
 
 /// How the numbers of a cache are stored.
@@ -20,12 +25,20 @@ pub enum CacheType {
     F16,
 }
 
-/// Keys and values of one layer for the positions so far.
+/// Keys and values of one layer for the positions so far. A clone shares what
+/// is there.
 #[derive(Clone, Debug)]
 pub struct KeyValues {
     heads: usize,
     head_width: usize,
     len: usize,
+    stored: CacheType,
+    /// Of [`SEGMENT`] positions each.
+    pages: Vec<Arc<Page>>,
+}
+
+#[derive(Clone, Debug)]
+struct Page {
     /// Shape (tiles, K, E, 16).
     keys: Store,
     /// Shape (tiles, K, 16, padded E).
@@ -38,7 +51,7 @@ enum Store {
     F16(Vec<u16>),
 }
 
-/// Tokens that are added to a cache, and where.
+/// Tokens that are added to a page, and where.
 struct New<'a> {
     /// Shape (T, K, E).
     numbers: &'a [f32],
@@ -46,18 +59,14 @@ struct New<'a> {
     width: usize,
     /// Numbers of a head's tile.
     tile: usize,
-    /// Position of the first.
+    /// Position of the first in the page.
     first: usize,
 }
 
 impl KeyValues {
     /// Room for no position yet; `heads` is K and `head_width` E.
     pub fn new(heads: usize, head_width: usize, stored: CacheType) -> Self {
-        let empty = || match stored {
-            CacheType::F32 => Store::F32(Vec::new()),
-            CacheType::F16 => Store::F16(Vec::new()),
-        };
-        Self { heads, head_width, len: 0, keys: empty(), values: empty() }
+        Self { heads, head_width, len: 0, stored, pages: Vec::new() }
     }
 
     /// Positions held.
@@ -83,27 +92,51 @@ impl KeyValues {
     /// Forgets the positions from `len` on.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
+        self.pages.truncate(self.len.div_ceil(SEGMENT));
     }
 
     /// Adds the keys and values (T, K, E) of the next positions.
     pub fn push(&mut self, pool: &Pool, keys: &[f32], values: &[f32]) {
-        let (heads, width, first) = (self.heads, self.head_width, self.len);
-        let tokens = keys.len() / (heads * width);
-        let whole = tokens * heads * width;
+        let token_width = self.heads * self.head_width;
+        let whole = keys.len() / token_width * token_width;
         assert_eq!((keys.len(), values.len()), (whole, whole), "keys and values");
-        let padded = padded(width);
-        let new = |numbers, tile| New { numbers, heads, width, tile, first };
-        self.keys.push(pool, &new(keys, width * LANES), (LANES, 1));
-        self.values.push(pool, &new(values, padded * LANES), (1, padded));
-        self.len += tokens;
+        let (mut keys, mut values) = (keys, values);
+        while !keys.is_empty() {
+            let room = (SEGMENT - self.len % SEGMENT) * token_width;
+            let (now, later) = keys.split_at(room.min(keys.len()));
+            let (values_now, values_later) = values.split_at(now.len());
+            self.push_in_page(pool, now, values_now);
+            (keys, values) = (later, values_later);
+        }
     }
 
-    /// Keys of `tiles` of a head: a row for each of the E numbers, a strip for
-    /// each tile.
+    /// The same for positions that the page at hand has room for.
+    fn push_in_page(&mut self, pool: &Pool, keys: &[f32], values: &[f32]) {
+        let (heads, width, first) = (self.heads, self.head_width, self.len % SEGMENT);
+        if self.len / SEGMENT == self.pages.len() {
+            self.pages.push(Arc::new(Page::new(self.stored)));
+        }
+        let padded = padded(width);
+        let new = |numbers, tile| New { numbers, heads, width, tile, first };
+        let page = Arc::make_mut(&mut self.pages[self.len / SEGMENT]);
+        page.keys.push(pool, &new(keys, width * LANES), (LANES, 1));
+        page.values.push(pool, &new(values, padded * LANES), (1, padded));
+        self.len += keys.len() / (heads * width);
+    }
+
+    /// The page of a tile, and which one of its tiles that is.
+    fn page(&self, tile: usize) -> (&Page, usize) {
+        const TILES: usize = SEGMENT / LANES;
+        (&self.pages[tile / TILES], tile % TILES)
+    }
+
+    /// Keys of `tiles` of a head, all of one segment: a row for each of the E
+    /// numbers, a strip for each tile.
     pub(super) fn keys(&self, head: usize, tiles: Range<usize>) -> Strips<'_> {
         let tile = self.head_width * LANES;
+        let (page, first) = self.page(tiles.start);
         Strips {
-            numbers: self.keys.from((tiles.start * self.heads + head) * tile),
+            numbers: page.keys.from((first * self.heads + head) * tile),
             count: tiles.len(),
             strip_stride: self.heads * tile,
             rows: self.head_width,
@@ -113,13 +146,14 @@ impl KeyValues {
         }
     }
 
-    /// Values of `positions` of a head, the first of which begins a tile: a row
-    /// for each position.
+    /// Values of `positions` of a head, all of one segment and the first of
+    /// which begins a tile: a row for each position.
     pub(super) fn values(&self, head: usize, positions: Range<usize>) -> Strips<'_> {
         let padded = padded(self.head_width);
         let tile = padded * LANES;
+        let (page, first) = self.page(positions.start / LANES);
         Strips {
-            numbers: self.values.from((positions.start / LANES * self.heads + head) * tile),
+            numbers: page.values.from((first * self.heads + head) * tile),
             count: padded / LANES,
             strip_stride: LANES,
             rows: positions.len(),
@@ -127,6 +161,16 @@ impl KeyValues {
             rows_per_block: LANES,
             block_stride: self.heads * tile,
         }
+    }
+}
+
+impl Page {
+    fn new(stored: CacheType) -> Self {
+        let empty = || match stored {
+            CacheType::F32 => Store::F32(Vec::new()),
+            CacheType::F16 => Store::F16(Vec::new()),
+        };
+        Self { keys: empty(), values: empty() }
     }
 }
 
@@ -206,6 +250,33 @@ mod tests {
 
     use super::*;
     use crate::dequantize::scalar::f16;
+
+    /// The keys, page by page.
+    fn numbers(cache: &KeyValues) -> Vec<Vec<f32>> {
+        let copied = |page: &Arc<Page>| match &page.keys {
+            Store::F32(numbers) => numbers.clone(),
+            Store::F16(_) => unreachable!("the tests store floats"),
+        };
+        cache.pages.iter().map(copied).collect()
+    }
+
+    #[test]
+    fn a_clone_shares_pages_and_is_not_changed_by_what_follows() {
+        let pool = Pool::new(std::num::NonZeroUsize::MIN);
+        let mut first = KeyValues::new(1, 2, CacheType::F32);
+        let token = |x: f32| vec![x; 2 * (SEGMENT + 3)];
+        first.push(&pool, &token(1.0), &token(2.0));
+        let mut second = first.clone();
+        assert!(Arc::ptr_eq(&first.pages[1], &second.pages[1]));
+        let before = numbers(&first);
+        second.push(&pool, &[5.0, 6.0], &[7.0, 8.0]);
+        assert!(Arc::ptr_eq(&first.pages[0], &second.pages[0]));
+        assert!(!Arc::ptr_eq(&first.pages[1], &second.pages[1]));
+        assert_eq!(numbers(&first), before);
+        assert_ne!(numbers(&second), before);
+        second.truncate(SEGMENT);
+        assert_eq!((second.pages.len(), second.len()), (1, SEGMENT));
+    }
 
     #[test]
     fn half_floats_are_the_nearest() {
