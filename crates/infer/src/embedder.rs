@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
 
 use plumb_kernels::Pool;
 use plumb_model::{Encoder, EncoderSpec};
@@ -16,11 +17,23 @@ use crate::tokenizers;
 /// Architectures trained with words before queries and before documents.
 const PREFIXES: &[(&str, &str, &str)] = &[("nomic-bert", "search_query: ", "search_document: ")];
 
+/// What a text is to its vector's user: some models are trained with words
+/// before the one kind or the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextRole {
+    /// Something looked for.
+    Query,
+    /// Something to be found.
+    Document,
+    /// As it is, without any prefix.
+    Plain,
+}
+
 /// An encoder with its tokenizer.
 pub struct Embedder {
     encoder: Encoder,
     tokenizer: Tokenizer,
-    pool: Pool,
+    pool: Arc<Pool>,
     query_prefix: String,
     document_prefix: String,
 }
@@ -56,7 +69,7 @@ impl Embedder {
         let query_prefix = prompts.remove("query").unwrap_or_default();
         let document_prefix =
             prompts.remove("document").or_else(|| prompts.remove("passage")).unwrap_or_default();
-        let pool = Pool::new(threads);
+        let pool = Pool::shared(threads);
         Ok(Self { encoder, tokenizer, pool, query_prefix, document_prefix })
     }
 
@@ -85,40 +98,53 @@ impl Embedder {
     ///
     /// A vector depends on its own text alone, not on the others.
     pub fn embed_documents(&self, documents: &[&str]) -> Result<Vec<Vec<f32>>, Error> {
-        self.embed(&self.document_prefix, documents)
+        self.embed(TextRole::Document, documents)
     }
 
     /// The vector of a query.
     pub fn embed_query(&self, query: &str) -> Result<Vec<f32>, Error> {
-        let vectors = self.embed(&self.query_prefix, &[query])?;
+        let vectors = self.embed(TextRole::Query, &[query])?;
         Ok(vectors.into_iter().next().expect("one text gives one vector"))
     }
 
     /// One vector for each text as it is, without any prefix.
     pub fn embed_plain(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, Error> {
-        self.embed("", texts)
+        self.embed(TextRole::Plain, texts)
     }
 
-    fn embed(&self, prefix: &str, texts: &[&str]) -> Result<Vec<Vec<f32>>, Error> {
-        let tokens: Vec<Vec<u32>> = texts
-            .iter()
-            .map(|text| self.encode(&format!("{prefix}{text}")))
-            .collect::<Result<_, _>>()?;
+    fn embed(&self, role: TextRole, texts: &[&str]) -> Result<Vec<Vec<f32>>, Error> {
+        let tokens: Vec<Vec<u32>> =
+            texts.iter().map(|text| self.encode(role, text)).collect::<Result<_, _>>()?;
         let lengths: Vec<usize> = tokens.iter().map(Vec::len).collect();
         let mut vectors = vec![Vec::new(); texts.len()];
         for batch in batches(&by_length(&lengths), &lengths) {
             let ids: Vec<&[u32]> = batch.iter().map(|&i| tokens[i].as_slice()).collect();
-            for (&i, vector) in batch.iter().zip(self.encoder.embed(&self.pool, &ids)?) {
+            for (&i, vector) in batch.iter().zip(self.vectors(&ids)?) {
                 vectors[i] = vector;
             }
         }
         Ok(vectors)
     }
 
-    /// The ids of a text with its special tokens, cut to what the model reads
-    /// but ending in the same token.
-    fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
-        let mut ids = self.tokenizer.encode(text, Special::AddAndParse)?;
+    /// What stands before texts of this role.
+    fn prefix(&self, role: TextRole) -> &str {
+        match role {
+            TextRole::Query => &self.query_prefix,
+            TextRole::Document => &self.document_prefix,
+            TextRole::Plain => "",
+        }
+    }
+
+    /// One vector for each text of a batch, given in tokens.
+    pub(crate) fn vectors(&self, batch: &[&[u32]]) -> Result<Vec<Vec<f32>>, Error> {
+        Ok(self.encoder.embed(&self.pool, batch)?)
+    }
+
+    /// The ids of a text, its prefix and special tokens, cut to what the model
+    /// reads but ending in the same token.
+    pub(crate) fn encode(&self, role: TextRole, text: &str) -> Result<Vec<u32>, Error> {
+        let text = format!("{}{text}", self.prefix(role));
+        let mut ids = self.tokenizer.encode(&text, Special::AddAndParse)?;
         if self.max_tokens() < ids.len()
             && let Some(last) = ids.pop()
         {

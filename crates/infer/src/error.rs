@@ -68,6 +68,12 @@ pub enum Error {
     #[error("the engine was stopped")]
     EngineClosed,
 
+    #[error("the engine has no model that writes")]
+    NoGenerator,
+
+    #[error("the request was cancelled")]
+    Cancelled,
+
     #[error("cannot start a thread")]
     Thread { source: io::Error },
 

@@ -29,7 +29,7 @@ pub struct LanguageModel {
     /// Made when a grammar is first compiled.
     grammar_vocabulary: OnceLock<GrammarVocabulary>,
     template: Option<ChatTemplate>,
-    pool: Pool,
+    pool: Arc<Pool>,
     /// The sequence read last, so that a prompt that begins alike is not read
     /// again. `None` while a call uses it.
     last: Mutex<Option<Sequence>>,
@@ -199,7 +199,7 @@ impl LanguageModel {
             .chat_template()
             .map(|source| ChatTemplate::new(source, &bos, &eos))
             .transpose()?;
-        let (path, pool) = (path.to_owned(), Pool::new(threads));
+        let (path, pool) = (path.to_owned(), Pool::shared(threads));
         Ok(Self {
             path,
             decoder,

@@ -2,7 +2,7 @@
 //!
 //! [`LanguageModel`] continues a prompt, token by token, under sampling
 //! settings, stop strings and perhaps a [`Constraint`]; an [`Engine`] does so
-//! for many requests at once; [`Embedder`] turns texts into vectors, and a
+//! for many requests at once, and embeds and reranks beside them; [`Embedder`] turns texts into vectors, and a
 //! [`Reranker`] scores passages against a query. They join a model, which knows
 //! no text, with its tokenizer, which knows no tensors.
 //!
@@ -28,9 +28,10 @@ mod writer;
 
 pub use beam::{BeamSearch, EarlyStopping, Hypothesis, Scorer, beam_search};
 pub use continuations::Choices;
-pub use embedder::Embedder;
+pub use embedder::{Embedder, TextRole};
 pub use engine::{
-    Engine, EngineSettings, EngineStatus, Event, OnEvent, Priority, Request, Slice, Ticket,
+    EmbedRequest, Encoded, Engine, EngineSettings, EngineStatus, Event, OnDone, OnEvent, Priority,
+    Request, RerankRequest, Slice, Ticket,
 };
 pub use error::Error;
 pub use grammar::{Grammar, GrammarConstraint, GrammarVocabulary};

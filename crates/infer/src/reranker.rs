@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
 
 use plumb_kernels::Pool;
 use plumb_model::{Encoder, EncoderSpec, Input};
@@ -16,7 +17,7 @@ use crate::tokenizers;
 pub struct Reranker {
     encoder: Encoder,
     tokenizer: Tokenizer,
-    pool: Pool,
+    pool: Arc<Pool>,
 }
 
 impl Reranker {
@@ -38,7 +39,7 @@ impl Reranker {
             return Err(Error::NotAReranker { path: path.to_owned(), labels: labels.unwrap_or(0) });
         }
         let tokenizer = tokenizers::load(path, encoder.spec().vocab)?;
-        Ok(Self { encoder, tokenizer, pool: Pool::new(threads) })
+        Ok(Self { encoder, tokenizer, pool: Pool::shared(threads) })
     }
 
     /// What the encoder is made of.
@@ -55,7 +56,7 @@ impl Reranker {
     /// How many tokens are read of `query` and `passage`, special ones among
     /// them.
     pub fn count_tokens(&self, query: &str, passage: &str) -> Result<usize, Error> {
-        Ok(self.tokenizer.encode_pair(query, passage, self.max_tokens())?.ids.len())
+        Ok(self.encode(query, passage)?.ids.len())
     }
 
     /// A score for each passage, higher for better answers to `query`: the
@@ -65,22 +66,33 @@ impl Reranker {
     /// A score depends on the query and its own passage alone, not on the
     /// others.
     pub fn scores(&self, query: &str, passages: &[&str]) -> Result<Vec<f32>, Error> {
-        let pairs: Vec<Pair> = passages
-            .iter()
-            .map(|passage| self.tokenizer.encode_pair(query, passage, self.max_tokens()))
-            .collect::<Result<_, _>>()?;
+        let pairs: Vec<Pair> =
+            passages.iter().map(|passage| self.encode(query, passage)).collect::<Result<_, _>>()?;
         let lengths: Vec<usize> = pairs.iter().map(|pair| pair.ids.len()).collect();
         let mut scores = vec![0.0; passages.len()];
         for batch in batches(&by_length(&lengths), &lengths) {
-            let inputs: Vec<Input> = batch.iter().map(|&i| input(&pairs[i])).collect();
-            for (&i, labels) in batch.iter().zip(self.encoder.classify(&self.pool, &inputs)?) {
-                scores[i] = match labels.as_slice() {
-                    [no, yes] => yes - no,
-                    labels => labels[0],
-                };
+            let pairs: Vec<&Pair> = batch.iter().map(|&i| &pairs[i]).collect();
+            for (&i, score) in batch.iter().zip(self.scores_of(&pairs)?) {
+                scores[i] = score;
             }
         }
         Ok(scores)
+    }
+
+    /// The tokens of a pair, cut to what the model reads.
+    pub(crate) fn encode(&self, query: &str, passage: &str) -> Result<Pair, Error> {
+        Ok(self.tokenizer.encode_pair(query, passage, self.max_tokens())?)
+    }
+
+    /// The scores of a batch of pairs.
+    pub(crate) fn scores_of(&self, pairs: &[&Pair]) -> Result<Vec<f32>, Error> {
+        let inputs: Vec<Input> = pairs.iter().map(|pair| input(pair)).collect();
+        let labels = self.encoder.classify(&self.pool, &inputs)?;
+        let score = |labels: &Vec<f32>| match labels.as_slice() {
+            [no, yes] => yes - no,
+            labels => labels[0],
+        };
+        Ok(labels.iter().map(score).collect())
     }
 }
 

@@ -11,7 +11,7 @@ use std::hint::spin_loop;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 
 use crate::Isa;
@@ -95,6 +95,24 @@ impl Pool {
             })
             .collect();
         Self { isa, shared, workers, call: Mutex::new(()) }
+    }
+
+    /// The pool of `threads` threads that all of the process share who ask for
+    /// it here, so that several models do not use more cores together than one
+    /// alone. Its threads end when nobody holds it any more.
+    ///
+    /// Calls from several threads take turns, a parallel region at a time.
+    pub fn shared(threads: NonZeroUsize) -> Arc<Self> {
+        static POOLS: Mutex<Vec<Weak<Pool>>> = Mutex::new(Vec::new());
+        let mut pools = lock(&POOLS);
+        pools.retain(|pool| 0 < pool.strong_count());
+        let known = pools.iter().filter_map(Weak::upgrade);
+        if let Some(pool) = known.into_iter().find(|pool| pool.threads() == threads.get()) {
+            return pool;
+        }
+        let pool = Arc::new(Self::new(threads));
+        pools.push(Arc::downgrade(&pool));
+        pool
     }
 
     /// The instruction set that kernels use on this pool.
@@ -312,6 +330,30 @@ mod tests {
             });
         }
         assert_eq!(sum.into_inner(), 5_000 * 6);
+    }
+
+    #[test]
+    fn models_share_a_pool_of_as_many_threads_and_its_calls_take_turns() {
+        let threads = NonZeroUsize::new(3).unwrap();
+        let (one, other) = (Pool::shared(threads), Pool::shared(threads));
+        assert!(Arc::ptr_eq(&one, &other));
+        assert_eq!(Pool::shared(NonZeroUsize::MIN).threads(), 1);
+        let (busy, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            for pool in [&one, &other] {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        pool.run(6, &|_| {
+                            let now = busy.fetch_add(1, Ordering::SeqCst) + 1;
+                            most.fetch_max(now, Ordering::SeqCst);
+                            thread::yield_now();
+                            busy.fetch_sub(1, Ordering::SeqCst);
+                        });
+                    }
+                });
+            }
+        });
+        assert!(most.into_inner() <= 3);
     }
 
     #[test]

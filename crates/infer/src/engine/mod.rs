@@ -1,4 +1,5 @@
-//! Many generations at once: continuous batching.
+//! Many generations at once: continuous batching; and embedding and reranking
+//! beside them.
 //!
 //! One thread owns the model's work. In every step it reads, in one pass over
 //! the weights, the next token of each sequence that writes and a part of the
@@ -11,6 +12,7 @@
 //! generation: Agrawal et al. 2023, arXiv:2308.16369; shared beginnings: Zheng
 //! et al. 2023, arXiv:2312.07104.
 
+mod encoding;
 mod prefix;
 mod queue;
 mod scheduler;
@@ -21,7 +23,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use queue::{Queue, Waiting};
+use queue::{Limits, Queue, Waiting};
+
+pub use encoding::{EmbedRequest, Encoded, OnDone, RerankRequest};
 
 use crate::{Constraint, Error, Generation, LanguageModel, Options};
 
@@ -30,13 +34,20 @@ use crate::{Constraint, Error, Generation, LanguageModel, Options};
 pub struct EngineSettings {
     /// Sequences that run at once, at least 1.
     pub max_running: usize,
-    /// Requests that wait beyond those; more are refused.
+    /// Requests that wait beyond those; more are refused. As many requests to
+    /// embed or to rerank are taken on.
     pub max_waiting: usize,
     /// Tokens of a step, at least 1.
     pub step_tokens: usize,
     /// Prompt tokens of a step in which some sequence writes, at least 1: what
     /// the writing waits for.
     pub prompt_tokens_beside: usize,
+    /// Tokens that an encoder reads between two steps while no sequence of at
+    /// least the same priority runs, at least 1. A text is never divided.
+    pub encode_tokens: usize,
+    /// The same while one runs; background requests have a quarter of it
+    /// beside an interactive one.
+    pub encode_tokens_beside: usize,
     /// Tokens whose keys and values are held, for what runs and for what may
     /// come again.
     pub cache_tokens: usize,
@@ -49,6 +60,8 @@ impl Default for EngineSettings {
             max_waiting: 64,
             step_tokens: 512,
             prompt_tokens_beside: 128,
+            encode_tokens: 2048,
+            encode_tokens_beside: 128,
             cache_tokens: 32_768,
         }
     }
@@ -86,8 +99,8 @@ pub enum Event {
 /// [`ControlFlow::Break`] cancels the request.
 pub type OnEvent = Box<dyn FnMut(Event) -> ControlFlow<()> + Send>;
 
-/// Work of another kind that shares the engine's time, such as a batch of texts
-/// to embed: called once a step until it breaks off.
+/// Work of another kind that shares the engine's time: called once a step until
+/// it breaks off.
 pub type Slice = Box<dyn FnMut() -> ControlFlow<()> + Send>;
 
 /// What an engine is doing.
@@ -97,6 +110,8 @@ pub struct EngineStatus {
     pub running: usize,
     /// Requests that wait.
     pub waiting: usize,
+    /// Requests to embed or to rerank that are not done.
+    pub encoding: usize,
     /// Tokens held for what may come again.
     pub cached_tokens: usize,
     /// Steps taken so far.
@@ -130,7 +145,7 @@ impl Drop for Ticket {
     }
 }
 
-/// A model that serves many requests, on a thread of its own.
+/// Models that serve many requests, on a thread of their own.
 #[derive(Debug)]
 pub struct Engine {
     queue: Arc<Queue>,
@@ -138,18 +153,33 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts the thread.
-    pub fn start(model: Arc<LanguageModel>, settings: EngineSettings) -> Result<Self, Error> {
-        let least = [settings.max_running, settings.step_tokens, settings.prompt_tokens_beside];
+    /// Starts the thread. Without a `model` nothing can be generated, only
+    /// embedded and reranked.
+    pub fn start(
+        model: impl Into<Option<Arc<LanguageModel>>>,
+        settings: EngineSettings,
+    ) -> Result<Self, Error> {
+        let least = [
+            settings.max_running,
+            settings.step_tokens,
+            settings.prompt_tokens_beside,
+            settings.encode_tokens,
+            settings.encode_tokens_beside,
+        ];
         if least.contains(&0) {
             let (value, range) = ("0".to_owned(), "at least 1");
             return Err(Error::Setting { field: "engine", value, range });
         }
-        let queue = Arc::new(Queue::new(settings, model.context(), model.tokenizer().vocab_size()));
+        let model = model.into();
+        let limits = model.as_ref().map(|model| Limits {
+            context: model.context(),
+            vocabulary: model.tokenizer().vocab_size(),
+        });
+        let queue = Arc::new(Queue::new(settings, limits));
         let shared = queue.clone();
         let thread = std::thread::Builder::new()
             .name("engine".to_owned())
-            .spawn(move || scheduler::run(&model, settings, &shared))
+            .spawn(move || scheduler::run(model.as_deref(), settings, &shared))
             .map_err(|source| Error::Thread { source })?;
         Ok(Self { queue, thread: Some(thread) })
     }
@@ -159,6 +189,27 @@ impl Engine {
     pub fn submit(&self, request: Request, on_event: OnEvent) -> Result<Ticket, Error> {
         let is_cancelled = Arc::new(AtomicBool::new(false));
         self.queue.push(Waiting { request, on_event, is_cancelled: is_cancelled.clone() })?;
+        Ok(Ticket { is_cancelled })
+    }
+
+    /// Takes on texts to embed: each gets the vector that
+    /// [`Embedder::embed_documents`] and its like would give it. Fails at once
+    /// if too many requests wait. A cancelled request gets [`Error::Cancelled`].
+    ///
+    /// [`Embedder::embed_documents`]: crate::Embedder::embed_documents
+    pub fn embed(&self, request: EmbedRequest, on_done: OnDone<Vec<f32>>) -> Result<Ticket, Error> {
+        let is_cancelled = Arc::new(AtomicBool::new(false));
+        self.queue.push_job(request.tokenized(on_done, is_cancelled.clone())?)?;
+        Ok(Ticket { is_cancelled })
+    }
+
+    /// Takes on passages to score: each gets what [`Reranker::scores`] would
+    /// give it. For the rest see [`embed`](Self::embed).
+    ///
+    /// [`Reranker::scores`]: crate::Reranker::scores
+    pub fn rerank(&self, request: RerankRequest, on_done: OnDone<f32>) -> Result<Ticket, Error> {
+        let is_cancelled = Arc::new(AtomicBool::new(false));
+        self.queue.push_job(request.tokenized(on_done, is_cancelled.clone())?)?;
         Ok(Ticket { is_cancelled })
     }
 

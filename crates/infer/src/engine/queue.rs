@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use super::encoding::Job;
 use super::{EngineSettings, EngineStatus, OnEvent, Priority, Request, Slice};
 use crate::Error;
 
@@ -29,6 +30,10 @@ impl Waiting {
 struct Inner {
     /// Interactive requests, then the others, each in order of arrival.
     waiting: [VecDeque<Waiting>; 2],
+    /// For encoders, in order of arrival.
+    jobs: Vec<Job>,
+    /// Those and the ones that were taken and are not done.
+    unfinished_jobs: usize,
     slices: VecDeque<(Priority, Slice)>,
     status: EngineStatus,
     is_closed: bool,
@@ -39,8 +44,14 @@ pub(super) struct Queue {
     inner: Mutex<Inner>,
     changed: Condvar,
     settings: EngineSettings,
-    context: usize,
-    vocabulary: usize,
+    limits: Option<Limits>,
+}
+
+/// What the model of an engine can be asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) context: usize,
+    pub(super) vocabulary: usize,
 }
 
 impl std::fmt::Debug for Queue {
@@ -50,9 +61,9 @@ impl std::fmt::Debug for Queue {
 }
 
 impl Queue {
-    pub(super) fn new(settings: EngineSettings, context: usize, vocabulary: usize) -> Self {
-        let (inner, changed) = (Mutex::default(), Condvar::new());
-        Self { inner, changed, settings, context, vocabulary }
+    /// Without `limits` there is no model that could generate.
+    pub(super) fn new(settings: EngineSettings, limits: Option<Limits>) -> Self {
+        Self { inner: Mutex::default(), changed: Condvar::new(), settings, limits }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -76,6 +87,32 @@ impl Queue {
         Ok(())
     }
 
+    /// Adds work for an encoder.
+    pub(super) fn push_job(&self, job: Job) -> Result<(), Error> {
+        let mut inner = self.lock();
+        if inner.is_closed {
+            return Err(Error::EngineClosed);
+        }
+        if self.settings.max_waiting <= inner.unfinished_jobs {
+            return Err(Error::EngineBusy { waiting: inner.unfinished_jobs });
+        }
+        inner.jobs.push(job);
+        inner.unfinished_jobs += 1;
+        drop(inner);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// The work for encoders that has come.
+    pub(super) fn take_jobs(&self) -> Vec<Job> {
+        std::mem::take(&mut self.lock().jobs)
+    }
+
+    /// Makes room for as many jobs as were done.
+    pub(super) fn jobs_done(&self, count: usize) {
+        self.lock().unfinished_jobs -= count;
+    }
+
     pub(super) fn push_slice(&self, slice: Slice, priority: Priority) -> Result<(), Error> {
         let mut inner = self.lock();
         if inner.is_closed {
@@ -93,9 +130,10 @@ impl Queue {
     /// Fails if the request can never be done, and cuts `max_tokens` to what
     /// the context holds.
     fn check(&self, request: &mut Request) -> Result<(), Error> {
+        let Limits { context, vocabulary } = self.limits.ok_or(Error::NoGenerator)?;
         request.options.check()?;
-        request.options.sampling.check_tokens(self.vocabulary)?;
-        let (tokens, context) = (request.prompt.len(), self.context);
+        request.options.sampling.check_tokens(vocabulary)?;
+        let tokens = request.prompt.len();
         if tokens == 0 {
             return Err(Error::EmptyPrompt);
         }
@@ -105,8 +143,8 @@ impl Queue {
         }
         let most = context + 1 - tokens;
         request.options.max_tokens = request.options.max_tokens.min(most);
-        if let Some(&token) = request.prompt.iter().find(|&&t| self.vocabulary <= t as usize) {
-            let vocab = self.vocabulary;
+        if let Some(&token) = request.prompt.iter().find(|&&t| vocabulary <= t as usize) {
+            let vocab = vocabulary;
             return Err(plumb_model::Error::UnknownToken { token, vocab }.into());
         }
         Ok(())
@@ -121,7 +159,7 @@ impl Queue {
     pub(super) fn status(&self) -> EngineStatus {
         let inner = self.lock();
         let waiting = inner.waiting.iter().map(VecDeque::len).sum();
-        EngineStatus { waiting, ..inner.status }
+        EngineStatus { waiting, encoding: inner.unfinished_jobs, ..inner.status }
     }
 
     /// Tells how the engine is doing, waits for work if it has none, and says
@@ -132,6 +170,7 @@ impl Queue {
         while is_idle
             && !inner.is_closed
             && inner.slices.is_empty()
+            && inner.jobs.is_empty()
             && inner.waiting.iter().all(VecDeque::is_empty)
         {
             inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);

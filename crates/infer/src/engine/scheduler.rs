@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use plumb_model::{KvCache, Logits, Run};
 
+use super::encoding::Encoding;
 use super::prefix::{PrefixTree, common};
 use super::queue::{Queue, Waiting};
 use super::sequence::{Sequence, Wish, nothing};
@@ -15,17 +16,50 @@ use crate::{Error, Finish, LanguageModel};
 const WORTH_WAITING: usize = 32;
 
 /// Runs until the queue is closed.
-pub(super) fn run(model: &LanguageModel, settings: EngineSettings, queue: &Queue) {
+pub(super) fn run(model: Option<&LanguageModel>, settings: EngineSettings, queue: &Queue) {
     let _closing = Closing(queue);
-    let known = PrefixTree::new(model.new_cache(), settings.cache_tokens);
-    let mut scheduler = Scheduler { model, settings, queue, known, running: Vec::new(), steps: 0 };
-    while queue.wait(scheduler.status(), scheduler.running.is_empty()) {
-        scheduler.turn();
+    let mut generation = model.map(|model| Scheduler::new(model, settings, queue));
+    let mut encoding = Encoding::default();
+    let mut batches = 0;
+    loop {
+        let status = generation.as_ref().map(Scheduler::status).unwrap_or_default();
+        let is_idle = status.running == 0 && encoding.is_empty();
+        if !queue.wait(EngineStatus { steps: status.steps + batches, ..status }, is_idle) {
+            break;
+        }
+        if let Some(generation) = &mut generation {
+            generation.turn();
+        }
+        encoding.extend(queue.take_jobs());
+        queue.jobs_done(encoding.end_finished());
+        if let Some(priority) = encoding.priority() {
+            let beside = generation.as_ref().and_then(Scheduler::priority);
+            encoding.step(encode_budget(settings, priority, beside));
+            batches += 1;
+            queue.jobs_done(encoding.end_finished());
+        }
+        if let Some((priority, mut slice)) = queue.take_slice()
+            && slice().is_continue()
+        {
+            queue.put_back((priority, slice));
+        }
     }
-    for sequence in &mut scheduler.running {
+    for sequence in generation.iter_mut().flat_map(|generation| &mut generation.running) {
         sequence.end(Finish::Cancelled);
     }
     queue.take_all().into_iter().for_each(cancel);
+    encoding.extend(queue.take_jobs());
+    encoding.cancel();
+}
+
+/// Tokens that an encoder may read for a request of `priority`, beside
+/// sequences of which the first is of priority `beside`.
+fn encode_budget(settings: EngineSettings, priority: Priority, beside: Option<Priority>) -> usize {
+    match beside {
+        Some(beside) if beside < priority => settings.encode_tokens_beside / 4,
+        Some(beside) if beside == priority => settings.encode_tokens_beside,
+        _ => settings.encode_tokens,
+    }
 }
 
 /// Closes the queue also where a receiver of events panics, so that nobody
@@ -35,7 +69,7 @@ struct Closing<'q>(&'q Queue);
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
         self.0.close();
-        drop(self.0.take_all());
+        drop((self.0.take_all(), self.0.take_jobs()));
     }
 }
 
@@ -51,28 +85,34 @@ struct Scheduler<'m> {
     steps: u64,
 }
 
-impl Scheduler<'_> {
+impl<'m> Scheduler<'m> {
+    fn new(model: &'m LanguageModel, settings: EngineSettings, queue: &'m Queue) -> Self {
+        let known = PrefixTree::new(model.new_cache(), settings.cache_tokens);
+        Self { model, settings, queue, known, running: Vec::new(), steps: 0 }
+    }
+
+    /// The priority of the sequences that go first.
+    fn priority(&self) -> Option<Priority> {
+        self.running.first().map(|sequence| sequence.priority)
+    }
+
     fn status(&self) -> EngineStatus {
         EngineStatus {
             running: self.running.len(),
             waiting: 0,
+            encoding: 0,
             cached_tokens: self.known.tokens(),
             steps: self.steps,
         }
     }
 
-    /// Admits, reads one step, and lets other work have a slice.
+    /// Admits, and reads one step.
     fn turn(&mut self) {
         self.end_cancelled();
         self.admit();
         if !self.running.is_empty() {
             self.step();
             self.steps += 1;
-        }
-        if let Some((priority, mut slice)) = self.queue.take_slice()
-            && slice().is_continue()
-        {
-            self.queue.put_back((priority, slice));
         }
     }
 
