@@ -54,7 +54,8 @@ fn walk(folder: &Path, prefix: &str, files: &mut Vec<File>) -> io::Result<()> {
         let kind = entry.file_type()?;
         if kind.is_dir() && !SKIPPED.contains(&name.as_str()) {
             walk(&entry.path(), &format!("{path}/"), files)?;
-        } else if kind.is_file() {
+        } else if kind.is_file() && name != ".git" {
+            // Of a linked worktree `.git` is a file.
             let bytes = entry.metadata()?.len();
             let text = if bytes > MAX_BYTES { String::new() } else { text(&entry.path())? };
             files.push(File { path, bytes, text });
