@@ -5,6 +5,8 @@
 //! those at hand and looks at how far the mean moves. Efron and Tibshirani
 //! 1993, "An Introduction to the Bootstrap".
 
+use std::collections::BTreeMap;
+
 use crate::{Error, normal, random::SplitMix64, sample};
 
 /// How ends of an interval are read off the resampled means.
@@ -73,6 +75,139 @@ pub fn estimate_mean(values: &[f64], how: &Resampling) -> Result<Estimate, Error
     Ok(from_resampled(values, &resampled_means(values, how), how))
 }
 
+/// What the bootstrap draws.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Units<'a> {
+    /// That many items, each on its own.
+    Items(usize),
+    /// Items of which `strata[i]` names the stratum: each stratum keeps its
+    /// size, so that no resample lacks a class.
+    Strata(&'a [usize]),
+}
+
+/// A statistic of drawn items with its bootstrap interval.
+///
+/// `statistic` is given the indices of the items of one resample (an item may
+/// occur several times); it is called with all items first, and
+/// [`Estimate::mean`] is that value. The acceleration of
+/// [`Method::BiasCorrected`] is jackknifed over at most 500 groups of items.
+/// A statistic that is not finite on some resample is an error.
+pub fn estimate_statistic(
+    units: Units<'_>,
+    statistic: impl Fn(&[usize]) -> f64,
+    how: &Resampling,
+) -> Result<Estimate, Error> {
+    how.check()?;
+    let strata = match units {
+        Units::Items(count) => vec![(0..count).collect()],
+        Units::Strata(strata) => group(strata),
+    };
+    let all: Vec<usize> = strata.iter().flatten().copied().collect();
+    if all.len() < 2 {
+        return Err(Error::TooFew { found: all.len(), needed: 2 });
+    }
+    let observed = statistic(&all);
+    sample::check(&[observed], 1)?;
+    let mut random = SplitMix64::new(how.seed);
+    let mut drawn = vec![0; all.len()];
+    let mut one = || {
+        let mut slots = drawn.iter_mut();
+        for stratum in &strata {
+            for slot in slots.by_ref().take(stratum.len()) {
+                *slot = stratum[random.below(stratum.len())];
+            }
+        }
+        statistic(&drawn)
+    };
+    let mut values: Vec<f64> = (0..how.resamples).map(|_| one()).collect();
+    sample::check(&values, 1)?;
+    values.sort_by(f64::total_cmp);
+    let tail = (1.0 - how.level) / 2.0;
+    let (low, high) = match how.method {
+        Method::Percentile => (tail, 1.0 - tail),
+        Method::BiasCorrected => {
+            let left_out = jackknifed(&all, statistic);
+            sample::check(&left_out, 1)?;
+            shifted_tails(observed, &values, acceleration_of(&left_out), tail)
+        }
+    };
+    let (low, high) = (quantile(&values, low), quantile(&values, high));
+    Ok(Estimate { mean: observed, low, high, count: all.len() })
+}
+
+/// The statistic without each group of items in turn.
+fn jackknifed(all: &[usize], statistic: impl Fn(&[usize]) -> f64) -> Vec<f64> {
+    const GROUPS: usize = 500;
+    let size = all.len().div_ceil(GROUPS);
+    let without = |start: usize| {
+        let end = (start + size).min(all.len());
+        let rest: Vec<usize> = all[..start].iter().chain(&all[end..]).copied().collect();
+        statistic(&rest)
+    };
+    (0..all.len()).step_by(size).map(without).collect()
+}
+
+/// Skewness of what leaving out does, by 6. Without an item a mean moves
+/// against it, hence the sign.
+fn acceleration_of(left_out: &[f64]) -> f64 {
+    let mean = sample::raw_mean(left_out);
+    -acceleration(left_out, mean)
+}
+
+/// Mean of `values` of which those with the same name in `clusters` belong
+/// together (several of one document or conversation): whole clusters are
+/// drawn. Needs two clusters at least; `count` is the number of values.
+pub fn estimate_clustered_mean(
+    values: &[f64],
+    clusters: &[usize],
+    how: &Resampling,
+) -> Result<Estimate, Error> {
+    let sums = cluster_sums(values, clusters)?;
+    let mean = |drawn: &[usize]| {
+        let of = drawn.iter().map(|cluster| sums[*cluster]);
+        let (sum, count) = of.fold((0.0, 0.0), |all, one| (all.0 + one.0, all.1 + one.1));
+        sum / count
+    };
+    let found = estimate_statistic(Units::Items(sums.len()), mean, how)?;
+    Ok(Estimate { count: values.len(), ..found })
+}
+
+/// Standard error of the mean of clustered `values`, with the correction of a
+/// few clusters. Needs two clusters at least. Liang and Zeger 1986,
+/// doi:10.1093/biomet/73.1.13.
+pub fn clustered_standard_error(values: &[f64], clusters: &[usize]) -> Result<f64, Error> {
+    let sums = cluster_sums(values, clusters)?;
+    let mean = sample::raw_mean(values);
+    let squares: f64 = sums.iter().map(|(sum, count)| (sum - count * mean).powi(2)).sum();
+    let clusters = sums.len() as f64;
+    Ok((clusters / (clusters - 1.0) * squares).sqrt() / values.len() as f64)
+}
+
+/// Sum and size of each cluster, of which there must be two.
+fn cluster_sums(values: &[f64], clusters: &[usize]) -> Result<Vec<(f64, f64)>, Error> {
+    if values.len() != clusters.len() {
+        let (found, needed) = (clusters.len(), values.len());
+        return Err(Error::Length { what: "the list of clusters", found, needed });
+    }
+    sample::check(values, 2)?;
+    let sum =
+        |items: Vec<usize>| (items.iter().map(|item| values[*item]).sum(), items.len() as f64);
+    let sums: Vec<(f64, f64)> = group(clusters).into_iter().map(sum).collect();
+    if sums.len() < 2 {
+        return Err(Error::TooFew { found: sums.len(), needed: 2 });
+    }
+    Ok(sums)
+}
+
+/// Indices of the items of each name, names in rising order.
+fn group(names: &[usize]) -> Vec<Vec<usize>> {
+    let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (item, name) in names.iter().enumerate() {
+        groups.entry(*name).or_default().push(item);
+    }
+    groups.into_values().collect()
+}
+
 /// The means of all resamples, in rising order.
 pub(crate) fn resampled_means(values: &[f64], how: &Resampling) -> Vec<f64> {
     let mut random = SplitMix64::new(how.seed);
@@ -97,13 +232,18 @@ pub(crate) fn from_resampled(values: &[f64], means: &[f64], how: &Resampling) ->
 
 /// The probabilities at which `BCa` reads the resampled means.
 fn corrected_tails(values: &[f64], means: &[f64], tail: f64) -> (f64, f64) {
-    let (mean, count) = (sample::raw_mean(values), means.len() as f64);
-    let below = means.partition_point(|resampled| *resampled < mean) as f64;
-    let not_above = means.partition_point(|resampled| *resampled <= mean) as f64;
+    let mean = sample::raw_mean(values);
+    shifted_tails(mean, means, acceleration(values, mean), tail)
+}
+
+/// The same, of any statistic whose value is `observed`.
+fn shifted_tails(observed: f64, rising: &[f64], acceleration: f64, tail: f64) -> (f64, f64) {
+    let count = rising.len() as f64;
+    let below = rising.partition_point(|resampled| *resampled < observed) as f64;
+    let not_above = rising.partition_point(|resampled| *resampled <= observed) as f64;
     // Half a resample away from the ends, where the correction is infinite.
     let share = (f64::midpoint(below, not_above) / count).clamp(0.5 / count, 1.0 - 0.5 / count);
     let bias = normal::quantile(share);
-    let acceleration = acceleration(values, mean);
     let shifted = |probability: f64| {
         let moved = bias + normal::quantile(probability);
         normal::cumulative(bias + moved / (1.0 - acceleration * moved))
@@ -178,6 +318,84 @@ mod tests {
         }
         // 95 % of 400 is 380; four standard deviations are 17.
         assert!((360..=397).contains(&covered), "{covered} of 400");
+    }
+
+    #[test]
+    fn a_mean_as_a_statistic_has_the_interval_of_the_mean() {
+        let values = system_a();
+        let mean = |drawn: &[usize]| {
+            drawn.iter().map(|item| values[*item]).sum::<f64>() / drawn.len() as f64
+        };
+        for method in [Method::Percentile, Method::BiasCorrected] {
+            let how = Resampling { method, ..Resampling::default() };
+            let found = estimate_statistic(Units::Items(values.len()), mean, &how).unwrap();
+            let want = estimate_mean(&values, &how).unwrap();
+            assert!((found.mean - want.mean).abs() < 1e-12);
+            assert!((found.low - want.low).abs() < 1e-9, "{found:?} {want:?}");
+            assert!((found.high - want.high).abs() < 1e-9, "{found:?} {want:?}");
+        }
+    }
+
+    #[test]
+    fn strata_keep_their_sizes() {
+        let strata = [0, 0, 0, 0, 1, 7, 7, 7];
+        let share = |drawn: &[usize]| drawn.iter().filter(|item| strata[**item] == 7).count();
+        let how = Resampling { resamples: 50, ..Resampling::default() };
+        let found =
+            estimate_statistic(Units::Strata(&strata), |drawn| share(drawn) as f64, &how).unwrap();
+        assert!((found.low - 3.0).abs() < 1e-12 && (found.high - 3.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn values_of_a_cluster_are_drawn_together() {
+        let how = Resampling::default();
+        // Ten documents whose ten values are all equal: the plain bootstrap
+        // takes them for a hundred observations.
+        let values: Vec<f64> = (0..100_u32).map(|i| f64::from(i / 10 % 5)).collect();
+        let clusters: Vec<usize> = (0..100).map(|i| i / 10).collect();
+        let plain = estimate_mean(&values, &how).unwrap();
+        let clustered = estimate_clustered_mean(&values, &clusters, &how).unwrap();
+        let width = |found: &Estimate| found.high - found.low;
+        assert!((plain.mean - clustered.mean).abs() < 1e-12 && clustered.count == 100);
+        assert!(width(&clustered) > 2.0 * width(&plain), "{plain:?} {clustered:?}");
+    }
+
+    #[test]
+    fn the_clustered_standard_error_agrees_with_the_reference() {
+        let values = [1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0];
+        let clusters = [0, 0, 0, 1, 1, 2, 2, 3, 3, 3];
+        let found = clustered_standard_error(&values, &clusters).unwrap();
+        assert!((found - reference("clustered_standard_error")).abs() < 1e-12, "{found}");
+    }
+
+    #[test]
+    fn the_clustered_interval_covers_where_the_plain_one_does_not() {
+        let how = Resampling { resamples: 199, ..Resampling::default() };
+        let clusters: Vec<usize> = (0..120).map(|i| i / 4).collect();
+        let mut random = SplitMix64::new(5);
+        let (mut clustered, mut plain) = (0_u32, 0_u32);
+        for _ in 0..200 {
+            let of_cluster: Vec<f64> =
+                (0..30).map(|_| random.below(1_001) as f64 / 1_000.0).collect();
+            let values: Vec<f64> = clusters.iter().map(|cluster| of_cluster[*cluster]).collect();
+            let holds = |found: Estimate| u32::from(found.low <= 0.5 && 0.5 <= found.high);
+            clustered += holds(estimate_clustered_mean(&values, &clusters, &how).unwrap());
+            plain += holds(estimate_mean(&values, &how).unwrap());
+        }
+        // 95 % of 200 is 190; thirty clusters undercover a little.
+        assert!((178..=199).contains(&clustered), "{clustered} of 200");
+        assert!(plain < 160, "{plain} of 200");
+    }
+
+    #[test]
+    fn a_statistic_that_breaks_on_a_resample_is_an_error() {
+        let how = Resampling::default();
+        let found = estimate_statistic(Units::Items(3), |drawn| 1.0 / drawn[0] as f64, &how);
+        assert!(matches!(found, Err(Error::NotFinite { .. })));
+        let clusters = estimate_clustered_mean(&[1.0, 2.0], &[3, 3], &how);
+        assert_eq!(clusters, Err(Error::TooFew { found: 1, needed: 2 }));
+        let short = estimate_clustered_mean(&[1.0, 2.0], &[3], &how);
+        assert!(matches!(short, Err(Error::Length { found: 1, needed: 2, .. })));
     }
 
     #[test]

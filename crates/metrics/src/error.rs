@@ -28,6 +28,18 @@ pub enum Error {
 
     #[error("{successes} successes of {trials} trials is not a proportion")]
     Proportion { successes: u64, trials: u64 },
+
+    #[error("{what} has {found} entries, but {needed} are needed")]
+    Length { what: &'static str, found: usize, needed: usize },
+
+    #[error("{name} is {value}, but must be {range}")]
+    Range { name: &'static str, value: f64, range: &'static str },
+
+    #[error("{what} has no value: {why}")]
+    Undefined { what: &'static str, why: &'static str },
+
+    #[error("the strength of item {item} is unbounded: no chain of wins leads both to and from it")]
+    Unbounded { item: usize },
 }
 
 impl Error {
@@ -40,7 +52,13 @@ impl Error {
             Self::NegativeGain { .. } => Some("map judgements such as -1 to a gain of 0 first"),
             Self::UnjudgedGain { .. } => Some("a document may stand in the ranked list only once"),
             Self::Unpaired { .. } => Some("compare both systems on the same questions"),
+            Self::Unbounded { .. } => {
+                Some("add games between the groups, or leave out items that only win or only lose")
+            }
             Self::TooFew { .. }
+            | Self::Length { .. }
+            | Self::Range { .. }
+            | Self::Undefined { .. }
             | Self::Level { .. }
             | Self::NoResamples
             | Self::Proportion { .. } => None,

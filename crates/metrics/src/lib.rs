@@ -15,19 +15,39 @@
 //! - An interval or a test names the method behind it, because two honest
 //!   methods disagree on the same data.
 
+pub mod agreement;
+mod beta;
 mod bootstrap;
+pub mod calibration;
+pub mod classification;
+pub mod correlation;
 mod error;
+mod mcnemar;
+mod multiple;
 mod normal;
 mod paired;
+mod pass_at_k;
+pub mod permutation;
+pub mod planning;
+pub mod preference;
 mod proportion;
 mod random;
 mod ranking;
 mod sample;
+pub mod sequential;
+mod wilcoxon;
 
-pub use bootstrap::{Estimate, Method, Resampling, estimate_mean};
+pub use bootstrap::{
+    Estimate, Method, Resampling, Units, clustered_standard_error, estimate_clustered_mean,
+    estimate_mean, estimate_statistic,
+};
 pub use error::Error;
+pub use mcnemar::{McNemar, mcnemar};
+pub use multiple::{benjamini_hochberg, holm};
 pub use paired::{Comparison, compare};
-pub use proportion::{Proportion, wilson};
+pub use pass_at_k::pass_at_k;
+pub use proportion::{Proportion, clopper_pearson, jeffreys, wilson};
 pub use random::SplitMix64;
-pub use ranking::{Gain, Ranking};
+pub use ranking::{Gain, Ranking, bpref};
 pub use sample::mean;
+pub use wilcoxon::{SignedRank, signed_rank};

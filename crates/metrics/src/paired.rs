@@ -20,6 +20,8 @@ pub struct Comparison {
     pub difference: Estimate,
     /// Two-sided p-value of the randomisation test.
     pub randomisation_p: f64,
+    /// Whether every assignment was tried; otherwise the p-value is sampled.
+    pub is_exact: bool,
     /// Two-sided p-value of the paired bootstrap test.
     pub bootstrap_p: f64,
 }
@@ -44,6 +46,7 @@ pub fn compare(left: &[f64], right: &[f64], how: &Resampling) -> Result<Comparis
     Ok(Comparison {
         difference,
         randomisation_p: randomisation_p(&differences, how),
+        is_exact: differences.iter().filter(|d| **d != 0.0).count() <= EXACT_PAIRS,
         bootstrap_p: sampled_p(strayed, how.resamples),
     })
 }

@@ -90,18 +90,35 @@ impl Ranking {
     /// 1 by the rank of the first relevant document, 0 if there is none. Its
     /// mean over queries is MRR.
     pub fn reciprocal_rank(&self) -> Option<f64> {
-        let first = self.ranked.iter().position(|gain| *gain > 0.0);
-        self.defined(1).then(|| first.map_or(0.0, |index| 1.0 / (index + 1) as f64))
+        self.reciprocal_rank_at(usize::MAX)
+    }
+
+    /// The same of the first `k` documents: 0 if none of them is relevant.
+    pub fn reciprocal_rank_at(&self, k: usize) -> Option<f64> {
+        let first = self.ranked.iter().take(k).position(|gain| *gain > 0.0);
+        self.defined(k).then(|| first.map_or(0.0, |index| 1.0 / (index + 1) as f64))
     }
 
     /// Mean, over all relevant documents, of the precision at their rank, with
     /// 0 for those not retrieved. Its mean over queries is MAP.
     pub fn average_precision(&self) -> Option<f64> {
-        let ranks = (1_u32..).zip(&self.ranked).filter(|(_, gain)| **gain > 0.0);
+        self.average_precision_at(usize::MAX)
+    }
+
+    /// The same where only the first `k` documents count as retrieved; still
+    /// by all relevant documents, as `trec_eval`'s `map_cut`.
+    pub fn average_precision_at(&self, k: usize) -> Option<f64> {
+        let first = self.ranked.iter().take(k);
+        let ranks = (1_u32..).zip(first).filter(|(_, gain)| **gain > 0.0);
         let precisions =
             (1_u32..).zip(ranks).map(|(hit, (rank, _))| f64::from(hit) / f64::from(rank));
         let sum: f64 = precisions.sum();
-        self.defined(1).then(|| sum / self.relevant() as f64)
+        self.defined(k).then(|| sum / self.relevant() as f64)
+    }
+
+    /// Precision at the rank that is the number of relevant documents.
+    pub fn r_precision(&self) -> Option<f64> {
+        self.precision(self.relevant())
     }
 
     fn defined(&self, k: usize) -> bool {
@@ -115,6 +132,28 @@ impl Ranking {
     fn hits(&self, k: usize) -> usize {
         self.ranked.iter().take(k).filter(|gain| **gain > 0.0).count()
     }
+}
+
+/// Binary preference: how rarely a document judged irrelevant stands above a
+/// relevant one. Unjudged documents do not count, so that it holds where
+/// judgements are incomplete. Buckley and Voorhees 2004,
+/// doi:10.1145/1008992.1009000, as `trec_eval` computes it.
+///
+/// `ranked` says of each retrieved document whether it is relevant, `None` if
+/// it was not judged; `relevant` and `irrelevant` count all judged documents.
+/// `None` without relevant documents.
+pub fn bpref(ranked: &[Option<bool>], relevant: usize, irrelevant: usize) -> Option<f64> {
+    let (mut above, mut sum) = (0, 0.0);
+    for is_relevant in ranked.iter().flatten() {
+        if !is_relevant {
+            above += 1;
+        } else if above == 0 {
+            sum += 1.0;
+        } else {
+            sum += 1.0 - above.min(relevant) as f64 / irrelevant.min(relevant) as f64;
+        }
+    }
+    (relevant > 0).then(|| sum / relevant as f64)
 }
 
 fn falling(gains: &[f64]) -> Vec<f64> {
@@ -160,7 +199,27 @@ mod tests {
             check(list.success(1), &format!("{query}_success_1"));
             check(list.reciprocal_rank(), &format!("{query}_recip_rank"));
             check(list.average_precision(), &format!("{query}_map"));
+            check(list.average_precision_at(5), &format!("{query}_map_cut_5"));
+            check(list.r_precision(), &format!("{query}_Rprec"));
         }
+    }
+
+    #[test]
+    fn preferences_agree_with_the_reference_tool() {
+        // q1 as above; its last document was never judged.
+        let (yes, no) = (Some(true), Some(false));
+        check(bpref(&[yes, no, no, yes, yes, None], 4, 2), "q1_bpref");
+        check(bpref(&[yes, None, None, yes], 2, 0), "q2_bpref");
+        assert_eq!(bpref(&[no], 0, 1), None);
+    }
+
+    #[test]
+    fn a_cut_hides_what_is_below_it() {
+        let late = Ranking::new(&[0.0, 0.0, 1.0], &[1.0, 1.0]).unwrap();
+        assert_eq!(late.reciprocal_rank_at(2), Some(0.0));
+        assert_eq!(late.average_precision_at(2), Some(0.0));
+        assert!(late.reciprocal_rank_at(3).unwrap() > 0.3);
+        assert_eq!(late.reciprocal_rank_at(0), None);
     }
 
     #[test]

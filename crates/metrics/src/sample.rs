@@ -29,7 +29,7 @@ pub(crate) fn raw_mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// A value of `testdata/reference.txt`.
+/// A value of `testdata/reference.txt` or `testdata/statistics.txt`.
 #[cfg(test)]
 #[track_caller]
 pub(crate) fn reference(name: &str) -> f64 {
@@ -49,8 +49,9 @@ pub(crate) fn system_b() -> Vec<f64> {
 
 #[cfg(test)]
 #[track_caller]
-fn reference_list(name: &str) -> Vec<f64> {
+pub(crate) fn reference_list(name: &str) -> Vec<f64> {
     let lines = include_str!("../testdata/reference.txt").lines();
+    let lines = lines.chain(include_str!("../testdata/statistics.txt").lines());
     let mut fields = lines.map(str::split_whitespace).filter_map(|mut fields| {
         (fields.next() == Some(name)).then(|| fields.map(|field| field.parse().unwrap()).collect())
     });

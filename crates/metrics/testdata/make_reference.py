@@ -14,8 +14,8 @@ RUN = {
     "q1": {"d1": 1.0, "d2": 1.0, "d3": 0.5, "d4": 0.5, "d5": 0.5, "d6": 0.1},
     "q2": {"d2": 1.5, "d3": 0.2, "d1": 0.9, "d7": 0.9},
 }
-FAMILIES = {"ndcg_cut", "recall", "P", "success", "recip_rank", "map"}
-NAMES = "ndcg_cut_5 ndcg_cut_10 recall_5 P_5 P_10 success_1 recip_rank map".split()
+FAMILIES = {"ndcg_cut", "recall", "P", "success", "recip_rank", "map", "map_cut", "Rprec", "bpref"}
+NAMES = "ndcg_cut_5 ndcg_cut_10 recall_5 P_5 P_10 success_1 recip_rank map map_cut_5 Rprec bpref".split()
 A = [0.61, 0.72, 0.55, 0.80, 0.43, 0.91, 0.67, 0.59, 0.74, 0.66]
 A += [0.48, 0.83, 0.70, 0.52, 0.77, 0.64, 0.58, 0.69, 0.88, 0.50]
 B = [0.58, 0.75, 0.51, 0.84, 0.49, 0.90, 0.61, 0.60, 0.79, 0.62]
