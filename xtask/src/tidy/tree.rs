@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// Folders that hold no source: what tools write, and git's own.
+/// What holds no source: folders that tools write, and git's own.
 const SKIPPED: [&str; 7] =
     [".git", ".plumb", "__pycache__", "artifacts", "corpus", "node_modules", "target"];
 
@@ -52,7 +52,11 @@ fn walk(folder: &Path, prefix: &str, files: &mut Vec<File>) -> io::Result<()> {
         let name = entry.file_name().to_string_lossy().into_owned();
         let path = format!("{prefix}{name}");
         let kind = entry.file_type()?;
-        if kind.is_dir() && !SKIPPED.contains(&name.as_str()) {
+        // In a linked checkout `.git` is a file that names a folder.
+        if SKIPPED.contains(&name.as_str()) {
+            continue;
+        }
+        if kind.is_dir() {
             walk(&entry.path(), &format!("{path}/"), files)?;
         } else if kind.is_file() && name != ".git" {
             // Of a linked worktree `.git` is a file.
