@@ -1,6 +1,6 @@
-//! Why a model file was rejected.
+//! Why a file was rejected.
 
-/// Why the bytes of a model file were rejected.
+/// Why the bytes of a file were rejected.
 ///
 /// Each message names the field or tensor and, where there is one, the byte
 /// offset in the file, so that it is enough to find the fault with a hex dump.
@@ -88,6 +88,15 @@ pub enum Error {
 
     #[error("the safetensors header is not valid: {message}")]
     BadHeader { message: String },
+
+    #[error("line {line} of {kind} has {found} fields, but {expected} are needed")]
+    TrecFields { line: u64, kind: &'static str, found: usize, expected: usize },
+
+    #[error("line {line}: the {field} is `{value}`, which is not a number")]
+    TrecNumber { line: u64, field: &'static str, value: String },
+
+    #[error("query `{query}` has the document `{document}` twice")]
+    TrecTwice { query: String, document: String },
 }
 
 impl Error {
@@ -104,6 +113,10 @@ impl Error {
                 Some("convert the model again with a current converter on this kind of machine")
             }
             Self::BadMagic { .. } => Some("give the path of a .gguf or .safetensors file"),
+            Self::TrecFields { kind: "a run", .. } => {
+                Some("a line of a run is `query Q0 document rank score tag`")
+            }
+            Self::TrecFields { .. } => Some("a line of judgements is `query 0 document grade`"),
             _ => None,
         }
     }
