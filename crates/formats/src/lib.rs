@@ -15,6 +15,6 @@ mod tensor;
 pub mod trec;
 
 pub use error::Error;
-pub use gguf::Gguf;
+pub use gguf::{Gguf, Strings};
 pub use safetensors::SafeTensors;
 pub use tensor::TensorInfo;

@@ -100,20 +100,9 @@ impl Tensor {
 
     /// Gives the memory of the file's pages back: what is asked of the tensor
     /// from now on is read from the file again.
-    #[expect(unsafe_code, reason = "other advice of this kind can change what is read")]
     pub(crate) fn release(&self) {
-        #[cfg(unix)]
         if let Data::Map(map) = &self.data {
-            // SAFETY: pages of a map that is only read, and not of this process
-            // alone, are the same when they are read again.
-            let _ = unsafe {
-                // Advice that is not taken costs memory only.
-                map.unchecked_advise_range(
-                    memmap2::UncheckedAdvice::DontNeed,
-                    self.range.start,
-                    self.range.len(),
-                )
-            };
+            release(map, self.range.clone());
         }
     }
 
@@ -172,6 +161,18 @@ impl Tensor {
     }
 }
 
+/// Gives the memory of a part of a file back.
+#[expect(unsafe_code, reason = "other advice of this kind can change what is read")]
+fn release(map: &Mmap, range: Range<usize>) {
+    #[cfg(unix)]
+    // SAFETY: pages of a map that is only read, and not of this process alone,
+    // are the same when they are read again.
+    let _ = unsafe {
+        // Advice that is not taken costs memory only.
+        map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, range.len())
+    };
+}
+
 /// All tensors of a model, by the name in its files.
 #[derive(Debug)]
 pub(crate) struct Weights {
@@ -195,6 +196,9 @@ impl Weights {
             gguf::parse(&map).map_err(|source| Error::Format { path: path.to_owned(), source })?;
         let mut weights = Self { path: path.to_owned(), tensors: HashMap::new() };
         weights.insert(path, &map, &file.tensors);
+        // Its table has been read, and a vocabulary takes megabytes.
+        let table = file.tensors.iter().map(|info| info.range.start).min().unwrap_or(map.len());
+        release(&map, 0..table);
         Ok((file, weights))
     }
 

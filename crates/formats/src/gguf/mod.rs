@@ -6,6 +6,7 @@
 //! Specification: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>.
 
 mod parse;
+mod strings;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use crate::{Error, TensorInfo};
 
 pub use parse::parse;
+pub use strings::Strings;
 pub use value::{Array, Value};
 
 /// A parsed GGUF file: everything but the weights themselves.
@@ -57,9 +59,9 @@ impl Gguf {
     }
 
     /// The array of strings under `key`.
-    pub fn strings(&self, key: &str) -> Result<&[String], Error> {
+    pub fn strings(&self, key: &str) -> Result<&Strings, Error> {
         self.typed(key, "an array of strings", |value| match value {
-            Value::Array(Array::String(items)) => Some(items.as_slice()),
+            Value::Array(Array::String(items)) => Some(items),
             _ => None,
         })
     }

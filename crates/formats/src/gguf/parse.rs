@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use plumb_kernels::DType;
 
-use super::{Array, Gguf, Value, types};
+use super::{Array, Gguf, Strings, Value, types};
 use crate::cursor::Cursor;
 use crate::tensor::{self, Extent};
 use crate::{Error, TensorInfo};
@@ -111,8 +111,11 @@ fn array(cursor: &mut Cursor<'_>, field: &str) -> Result<Array, Error> {
         }
         8 => {
             let count = cursor.count(8, field)?;
-            let strings = (0..count).map(|_| Ok(cursor.string(field)?.to_owned()));
-            Array::String(strings.collect::<Result<_, _>>()?)
+            let mut strings = Strings::with_capacity(count);
+            for _ in 0..count {
+                strings.push(cursor.string(field)?);
+            }
+            Array::String(strings)
         }
         10 => Array::U64(numbers(cursor, field, u64::from_le_bytes)?),
         11 => Array::I64(numbers(cursor, field, i64::from_le_bytes)?),

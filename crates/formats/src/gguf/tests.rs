@@ -82,7 +82,7 @@ fn put_items(out: &mut Vec<u8>, array: &Array) {
         Array::String(items) => {
             out.extend(8_u32.to_le_bytes());
             out.extend((items.len() as u64).to_le_bytes());
-            for text in items {
+            for text in items.iter() {
                 put_string(out, text);
             }
         }
@@ -124,7 +124,7 @@ fn sample() -> Vec<u8> {
             ("general.architecture".to_owned(), Value::String("llama".to_owned())),
             ("llama.block_count".to_owned(), Value::U32(30)),
             ("llama.scale".to_owned(), Value::F32(0.5)),
-            ("tokens".to_owned(), Value::Array(Array::String(vec!["a".into(), "b".into()]))),
+            ("tokens".to_owned(), Value::Array(Array::String(["a", "b"].into_iter().collect()))),
             ("flags".to_owned(), Value::Array(Array::Bool(vec![true, false]))),
         ],
         &[
@@ -295,7 +295,7 @@ fn any_value() -> impl Strategy<Value = Value> {
         prop::collection::vec(any::<i32>(), 0..9).prop_map(Array::I32),
         prop::collection::vec(-1e9_f32..1e9, 0..9).prop_map(Array::F32),
         prop::collection::vec(any::<bool>(), 0..9).prop_map(Array::Bool),
-        prop::collection::vec(".{0,6}", 0..9).prop_map(Array::String),
+        prop::collection::vec(".{0,6}", 0..9).prop_map(|all| Array::String(all.iter().collect())),
         prop::collection::vec(any::<u64>(), 0..9).prop_map(Array::U64),
         prop::collection::vec(any::<i64>(), 0..9).prop_map(Array::I64),
         prop::collection::vec(-1e9_f64..1e9, 0..9).prop_map(Array::F64),

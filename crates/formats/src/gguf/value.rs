@@ -1,5 +1,7 @@
 //! Metadata values.
 
+use super::Strings;
+
 /// A metadata value with the type the file gives it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -29,7 +31,7 @@ pub enum Array {
     I32(Vec<i32>),
     F32(Vec<f32>),
     Bool(Vec<bool>),
-    String(Vec<String>),
+    String(Strings),
     U64(Vec<u64>),
     I64(Vec<i64>),
     F64(Vec<f64>),

@@ -1,7 +1,9 @@
 //! Tokenizers from the metadata of a GGUF file.
 
+use std::sync::Arc;
+
 use ahash::AHashMap;
-use plumb_formats::Gguf;
+use plumb_formats::{Gguf, Strings};
 use tokenizers::models::bpe::BPE;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::BertNormalizer;
@@ -14,6 +16,7 @@ use tokenizers::{ModelWrapper, SplitDelimiterBehavior};
 
 use super::fragments::Fragments;
 use super::pieces::{Pieces, Role, Spelling};
+use super::spellings::Spellings;
 use super::spm::Spm;
 use super::{
     Engine, FragmentEngine, STOP_SPELLINGS, SpecialIds, Tokenizer, control_spellings, pre, stop_ids,
@@ -41,8 +44,8 @@ const TYPE_USER_DEFINED: i64 = 4;
 struct Parts {
     engine: FragmentEngine,
     spelling: Spelling,
-    /// The vocabulary as [`Pieces`] reads it, where that is not as in the file.
-    respelt: Option<Vec<String>>,
+    /// The vocabulary as [`Pieces`] reads it.
+    spellings: Arc<Spellings>,
     adds_bos: bool,
     adds_eos: bool,
 }
@@ -57,19 +60,16 @@ pub(super) fn load(file: &Gguf) -> Result<Tokenizer, Error> {
         "bert" => word_piece(file, tokens)?,
         found => return Err(Error::UnknownModel { found: found.to_owned() }),
     };
-    let spelt = parts.respelt.as_deref().unwrap_or(tokens);
     // llama.cpp looks for these spellings as it does for control tokens,
     // whatever the file calls them.
-    let is_stop = |token: &str| STOP_SPELLINGS.contains(&token);
+    let is_stop = |token| STOP_SPELLINGS.contains(&token);
     let special = (0_u32..)
-        .zip(spelt.iter().zip(&roles))
+        .zip(parts.spellings.iter().zip(&roles))
         .filter(|(_, (token, role))| **role != Role::Normal || is_stop(token));
-    let special =
-        Fragments::new(special.map(|(id, (token, role))| {
-            (id, token.clone(), *role == Role::Control || is_stop(token))
-        }))?;
-    let pieces =
-        Pieces::new(spelt.iter().map(String::as_str).zip(roles.iter().copied()), parts.spelling);
+    let special = Fragments::new(special.map(|(id, (token, role))| {
+        (id, token.to_owned(), *role == Role::Control || is_stop(token))
+    }))?;
+    let pieces = Pieces::new(Arc::clone(&parts.spellings), roles, parts.spelling);
     let ids = special_ids(file, &pieces, &parts)?;
     Ok(Tokenizer {
         control: control_spellings(&pieces, &ids)?,
@@ -139,16 +139,16 @@ fn build_error(error: &tokenizers::Error) -> Error {
 }
 
 /// Byte-level byte-pair encoding, as GPT-2 introduced it.
-fn byte_pairs(file: &Gguf, tokens: &[String]) -> Result<Parts, Error> {
+fn byte_pairs(file: &Gguf, tokens: &Strings) -> Result<Parts, Error> {
     let name = file.optional("tokenizer.ggml.pre", Gguf::string)?.unwrap_or("default");
     let pre = pre::named(name)?;
-    let vocab: AHashMap<String, u32> = tokens.iter().cloned().zip(0..).collect();
+    let vocab: AHashMap<String, u32> = tokens.iter().map(ToOwned::to_owned).zip(0..).collect();
     let merges = file.strings(MERGES)?.iter().enumerate().map(|(index, merge)| {
         // A piece is never empty, but it may begin with a space.
         let at = merge.char_indices().skip(1).find(|(_, c)| *c == ' ').map(|(at, _)| at);
         match at {
             Some(at) => Ok((merge[..at].to_owned(), merge[at + 1..].to_owned())),
-            None => Err(Error::BadMerge { index, found: merge.clone() }),
+            None => Err(Error::BadMerge { index, found: merge.to_owned() }),
         }
     });
     let merges = merges.collect::<Result<Vec<_>, _>>()?;
@@ -170,22 +170,24 @@ fn byte_pairs(file: &Gguf, tokens: &[String]) -> Result<Parts, Error> {
     Ok(Parts {
         engine: FragmentEngine::Library(Box::new(tokenizer)),
         spelling: Spelling::ByteLevel,
-        respelt: None,
+        spellings: Arc::new(Spellings::new(tokens.clone())),
         adds_bos: pre.adds_bos,
         adds_eos: false,
     })
 }
 
-fn sentence_piece(file: &Gguf, tokens: &[String]) -> Result<Parts, Error> {
+fn sentence_piece(file: &Gguf, tokens: &Strings) -> Result<Parts, Error> {
     let scores = file.f32s(SCORES)?;
     check_len(SCORES, scores.len(), tokens.len())?;
     let unknown = id(file, UNKNOWN, tokens.len())?;
     let add_space_prefix =
         file.optional("tokenizer.ggml.add_space_prefix", Gguf::bool)?.unwrap_or(true);
+    let spellings = Arc::new(Spellings::new(tokens.clone()));
+    let spm = Spm::new(Arc::clone(&spellings), scores, unknown, add_space_prefix)?;
     Ok(Parts {
-        engine: FragmentEngine::Spm(Spm::new(tokens, scores, unknown, add_space_prefix)?),
+        engine: FragmentEngine::Spm(spm),
         spelling: Spelling::SentencePiece { drops_first_space: add_space_prefix },
-        respelt: None,
+        spellings,
         adds_bos: true,
         adds_eos: false,
     })
@@ -195,13 +197,13 @@ fn sentence_piece(file: &Gguf, tokens: &[String]) -> Result<Parts, Error> {
 /// characters and words of more than 100 characters are treated as the models
 /// were trained (Hugging Face), where llama.cpp differs. GGUF
 /// marks the tokens that begin a word with U+2581, the original the others.
-fn word_piece(file: &Gguf, tokens: &[String]) -> Result<Parts, Error> {
+fn word_piece(file: &Gguf, tokens: &Strings) -> Result<Parts, Error> {
     let unknown = id(file, UNKNOWN, tokens.len())?.ok_or(Error::NoUnknownToken)?;
-    let respelt: Vec<String> = tokens.iter().map(|token| original_spelling(token)).collect();
-    let vocab: AHashMap<String, u32> = respelt.iter().cloned().zip(0..).collect();
+    let spellings = Spellings::new(tokens.iter().map(original_spelling).collect());
+    let vocab: AHashMap<String, u32> = spellings.iter().map(ToOwned::to_owned).zip(0..).collect();
     let model = WordPiece::builder()
         .vocab(vocab)
-        .unk_token(respelt[unknown as usize].clone())
+        .unk_token(spellings.get(unknown).unwrap_or_default().to_owned())
         .build()
         .map_err(|error| build_error(&error))?;
     let mut tokenizer = library(model);
@@ -211,7 +213,7 @@ fn word_piece(file: &Gguf, tokens: &[String]) -> Result<Parts, Error> {
     Ok(Parts {
         engine: FragmentEngine::Library(Box::new(tokenizer)),
         spelling: Spelling::WordPiece,
-        respelt: Some(respelt),
+        spellings: Arc::new(spellings),
         adds_bos: true,
         adds_eos: true,
     })

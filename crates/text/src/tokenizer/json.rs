@@ -1,12 +1,13 @@
 //! Tokenizers from a Hugging Face `tokenizer.json`.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 use tokenizers::utils::truncation::truncate_encodings;
 use tokenizers::{PostProcessor, TruncationParams};
 
 use super::pieces::{Pieces, Role, Spelling};
+use super::spellings::Spellings;
 use super::{Engine, Pair, Placed, Special, SpecialIds, Tokenizer, control_spellings, stop_ids};
 use crate::Error;
 
@@ -111,7 +112,9 @@ fn pieces(library: &tokenizers::Tokenizer, spelling: Spelling) -> Result<Pieces,
             *entry = (token.content, role);
         }
     }
-    Ok(Pieces::new(tokens.iter().map(|(token, role)| (token.as_str(), *role)), spelling))
+    let spellings = Spellings::new(tokens.iter().map(|(token, _)| token).collect());
+    let roles = tokens.into_iter().map(|(_, role)| role).collect();
+    Ok(Pieces::new(Arc::new(spellings), roles, spelling))
 }
 
 /// How the vocabulary is spelt, by the decoder that the file asks for.

@@ -5,13 +5,14 @@
 //! file (Hugging Face tokenizers, and llama.cpp for GGUF). [`mod@gguf`] and
 //! [`json`] read the two, [`fragments`] finds special tokens inside text,
 //! [`spm`] merges SentencePiece vocabularies, [`pieces`] knows the bytes that
-//! an id stands for and [`stream`] turns ids into text as they arrive.
+//! an id stands for, [`spellings`] how it is spelt, and [`stream`] turns ids into text as they arrive.
 
 mod fragments;
 mod gguf;
 mod json;
 mod pieces;
 mod pre;
+mod spellings;
 mod spm;
 mod stream;
 #[cfg(test)]

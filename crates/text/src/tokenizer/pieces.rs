@@ -1,6 +1,9 @@
 //! The bytes that each token id stands for.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::spellings::Spellings;
 
 /// How the spelling of a token in the vocabulary stands for bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,20 +37,16 @@ pub(super) struct Pieces {
     /// End of each piece in `bytes`; it begins where the one before ends.
     ends: Vec<usize>,
     roles: Vec<Role>,
-    ids: HashMap<Vec<u8>, u32>,
+    spellings: Arc<Spellings>,
     spelling: Spelling,
 }
 
 impl Pieces {
-    /// From the vocabulary in the order of ids.
-    pub(super) fn new<'a>(
-        tokens: impl IntoIterator<Item = (&'a str, Role)>,
-        spelling: Spelling,
-    ) -> Self {
+    /// From the vocabulary and the roles in the order of ids, one each.
+    pub(super) fn new(spellings: Arc<Spellings>, roles: Vec<Role>, spelling: Spelling) -> Self {
         let table = byte_of_char();
-        let (mut bytes, mut ends, mut roles) = (Vec::new(), Vec::new(), Vec::new());
-        let mut ids = HashMap::new();
-        for (id, (token, role)) in (0_u32..).zip(tokens) {
+        let (mut bytes, mut ends) = (Vec::new(), Vec::with_capacity(roles.len()));
+        for (token, role) in spellings.iter().zip(&roles) {
             match (role, spelling) {
                 (Role::Added | Role::Control, _) | (_, Spelling::Literal) => {
                     bytes.extend(token.as_bytes());
@@ -63,10 +62,9 @@ impl Pieces {
                 },
             }
             ends.push(bytes.len());
-            roles.push(role);
-            ids.entry(token.as_bytes().to_vec()).or_insert(id);
         }
-        Self { bytes, ends, roles, ids, spelling }
+        bytes.shrink_to_fit();
+        Self { bytes, ends, roles, spellings, spelling }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -88,9 +86,9 @@ impl Pieces {
         (0_u32..).zip(&self.roles).filter(|(_, role)| **role == Role::Control).map(|(id, _)| id)
     }
 
-    /// The first id that the vocabulary spells like this.
+    /// The id that the vocabulary spells like this, the last if there are several.
     pub(super) fn find(&self, spelling: &str) -> Option<u32> {
-        self.ids.get(spelling.as_bytes()).copied()
+        self.spellings.find(spelling)
     }
 
     /// Whether a space at the very beginning of a decoded text is an artefact.
@@ -149,9 +147,8 @@ mod tests {
     #[test]
     fn sentencepiece_spellings_hold_spaces_and_bytes() {
         let spelling = Spelling::SentencePiece { drops_first_space: false };
-        let tokens =
-            [("\u{2581}a", Role::Normal), ("<0xE2>", Role::Normal), ("<0x>", Role::Normal)];
-        let pieces = Pieces::new(tokens, spelling);
+        let spellings = Spellings::new(["\u{2581}a", "<0xE2>", "<0x>"].into_iter().collect());
+        let pieces = Pieces::new(Arc::new(spellings), vec![Role::Normal; 3], spelling);
         assert_eq!(pieces.bytes(0), b" a");
         assert_eq!(pieces.bytes(1), [0xe2]);
         assert_eq!(pieces.bytes(2), b"<0x>");

@@ -6,11 +6,13 @@
 //! falls back to its bytes. This is llama.cpp's order for `llama` vocabularies.
 
 use std::cmp::Ordering;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::Placed;
 use super::pieces::byte_token;
+use super::spellings::Spellings;
 use crate::Error;
 
 /// How SentencePiece writes a space.
@@ -18,7 +20,7 @@ const SPACE: char = '\u{2581}';
 
 /// A SentencePiece vocabulary.
 pub(super) struct Spm {
-    ids: HashMap<String, u32>,
+    spellings: Arc<Spellings>,
     scores: Vec<f32>,
     /// The token of each byte, or the unknown token.
     bytes: Vec<u32>,
@@ -69,22 +71,21 @@ impl Spm {
     ///
     /// Invariant: `scores` has one entry for each token.
     pub(super) fn new(
-        tokens: &[String],
+        spellings: Arc<Spellings>,
         scores: &[f32],
         unknown: Option<u32>,
         add_space_prefix: bool,
     ) -> Result<Self, Error> {
-        assert_eq!(tokens.len(), scores.len(), "the caller has compared the lengths");
-        let ids: HashMap<String, u32> = tokens.iter().cloned().zip(0..).collect();
+        assert_eq!(spellings.iter().len(), scores.len(), "the caller has compared the lengths");
         let mut bytes = vec![None; 256];
-        for (token, id) in tokens.iter().zip(0..) {
+        for (token, id) in spellings.iter().zip(0..) {
             if let Some(byte) = byte_token(token) {
                 bytes[usize::from(byte)] = Some(id);
             }
         }
         let bytes = bytes.into_iter().map(|id: Option<u32>| id.or(unknown)).collect::<Option<_>>();
         let bytes = bytes.ok_or(Error::NoUnknownToken)?;
-        Ok(Self { ids, scores: scores.to_vec(), bytes, add_space_prefix })
+        Ok(Self { spellings, scores: scores.to_vec(), bytes, add_space_prefix })
     }
 
     /// The tokens of `text`. The space prefix, if the model has one, is added
@@ -98,7 +99,7 @@ impl Spm {
         let mut index = (!symbols.is_empty()).then_some(0);
         while let Some(symbol) = index.map(|i| &symbols[i]) {
             let piece = &spelling[symbol.range.clone()];
-            if let Some(&id) = self.ids.get(piece) {
+            if let Some(id) = self.spellings.find(piece) {
                 tokens.push((id, symbol.source.clone()));
             } else {
                 let ids = piece.bytes().map(|byte| self.bytes[usize::from(byte)]);
@@ -136,7 +137,7 @@ impl Spm {
     fn pair(&self, spelling: &str, symbols: &[Symbol], left: usize, right: usize) -> Option<Pair> {
         let range = symbols[left].range.start..symbols[right].range.end;
         let len = range.len();
-        let id = *self.ids.get(&spelling[range])?;
+        let id = self.spellings.find(&spelling[range])?;
         let score = *self.scores.get(id as usize)?;
         Some(Pair { score, left, right, len })
     }

@@ -64,16 +64,20 @@ fn may_continue(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::super::pieces::{Role, Spelling};
+    use super::super::spellings::Spellings;
     use super::*;
 
     /// One token for each byte.
     fn byte_pieces() -> Pieces {
-        let tokens: Vec<String> = (0..=255).map(|byte| format!("<0x{byte:02X}>")).collect();
-        let tokens = tokens.iter().map(|token| (token.as_str(), Role::Normal));
-        Pieces::new(tokens, Spelling::SentencePiece { drops_first_space: false })
+        let tokens = (0..=255).map(|byte| format!("<0x{byte:02X}>"));
+        let (spellings, roles) = (Spellings::new(tokens.collect()), vec![Role::Normal; 256]);
+        let spelling = Spelling::SentencePiece { drops_first_space: false };
+        Pieces::new(Arc::new(spellings), roles, spelling)
     }
 
     proptest! {

@@ -13,7 +13,7 @@ use super::*;
 type Row<'a> = (&'a str, i32, f32);
 
 fn gguf(model: &str, rows: &[Row<'_>], more: &[(&str, Value)]) -> Gguf {
-    let strings = rows.iter().map(|row| row.0.to_owned()).collect();
+    let strings = rows.iter().map(|row| row.0).collect();
     let mut metadata = BTreeMap::from([
         ("tokenizer.ggml.model".to_owned(), Value::String(model.to_owned())),
         ("tokenizer.ggml.tokens".to_owned(), Value::Array(Array::String(strings))),
@@ -55,7 +55,7 @@ fn byte_pairs() -> Gguf {
         &rows,
         &[
             ("tokenizer.ggml.pre", Value::String("qwen2".to_owned())),
-            ("tokenizer.ggml.merges", Value::Array(Array::String(merges))),
+            ("tokenizer.ggml.merges", Value::Array(Array::String(merges.iter().collect()))),
             ("tokenizer.ggml.eos_token_id", id(261)),
             ("tokenizer.ggml.bos_token_id", id(260)),
         ],
@@ -187,7 +187,7 @@ fn broken_vocabularies_name_the_key() {
         &with("tokenizer.ggml.eos_token_id", id(263)),
         "`tokenizer.ggml.eos_token_id` names token 263, but the vocabulary has 263",
     );
-    let merges = Value::Array(Array::String(vec!["h e".to_owned(), "he".to_owned()]));
+    let merges = Value::Array(Array::String(["h e", "he"].into_iter().collect()));
     check_error(
         &with("tokenizer.ggml.merges", merges),
         "merge 1 of `tokenizer.ggml.merges` is `he`, not two pieces",
