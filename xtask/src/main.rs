@@ -3,9 +3,11 @@
 //! - `tidy` checks the house rules that a compiler does not see;
 //! - `test` is everything that must pass before a change lands;
 //! - `e2e` is its last step alone: the tests that run real models; with `--all`
-//!   also those of the larger ones.
+//!   also those of the larger ones;
+//! - `memcheck` runs the kernels' tests under valgrind and `AddressSanitizer`.
 
 mod e2e;
+mod memcheck;
 mod steps;
 mod test;
 mod tidy;
@@ -15,7 +17,7 @@ use std::process::ExitCode;
 
 use crate::e2e::Extent;
 
-const USAGE: &str = "usage: cargo xtask tidy | test | e2e [--all]";
+const USAGE: &str = "usage: cargo xtask tidy | test | e2e [--all] | memcheck";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         ("test", None) => test::run(root),
         ("e2e", None) => e2e::run(root, Extent::Small),
         ("e2e", Some("--all")) => e2e::run(root, Extent::All),
+        ("memcheck", None) => memcheck::run(root),
         _ => Err(USAGE.to_owned()),
     };
     match outcome {
