@@ -8,8 +8,9 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
+use plumb_infer::CacheType;
 use plumb_retrieve::{Fusion, Mode};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// `plumb.toml`, as written.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -28,6 +29,7 @@ pub struct ModelsFile {
     pub embedder: Option<String>,
     pub generator: Option<String>,
     pub endpoint: Option<String>,
+    pub kv_cache: Option<KvCacheName>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -85,6 +87,40 @@ pub enum WordingName {
     Write,
 }
 
+/// How a generator keeps keys and values of what it has read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum KvCacheName {
+    /// 32-bit floats
+    F32,
+    /// Half floats
+    #[default]
+    F16,
+    /// Eight bits, and a scale for each head of a token: half the memory again
+    Q8,
+}
+
+impl KvCacheName {
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Q8 => "q8",
+        }
+    }
+}
+
+impl From<KvCacheName> for CacheType {
+    fn from(name: KvCacheName) -> Self {
+        match name {
+            KvCacheName::F32 => Self::F32,
+            KvCacheName::F16 => Self::F16,
+            KvCacheName::Q8 => Self::Q8,
+        }
+    }
+}
+
 /// Settings with nothing left open.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -94,6 +130,7 @@ pub struct Config {
     pub generator: String,
     /// Base address of an OpenAI-compatible server.
     pub endpoint: Option<String>,
+    pub kv_cache: KvCacheName,
     pub chunk_tokens: usize,
     pub mode: Mode,
     pub top_k: usize,
@@ -136,6 +173,7 @@ impl Config {
             embedder: file.models.embedder.unwrap_or_else(|| DEFAULT_EMBEDDER.to_owned()),
             generator: file.models.generator.unwrap_or_else(|| DEFAULT_GENERATOR.to_owned()),
             endpoint: file.models.endpoint,
+            kv_cache: file.models.kv_cache.unwrap_or_default(),
             chunk_tokens: positive("chunks.max_tokens", file.chunks.max_tokens, 200)?,
             mode,
             top_k: positive("retrieval.top_k", file.retrieval.top_k, 8)?,
@@ -191,6 +229,7 @@ pub const TEMPLATE: &str = r#"# Settings of this project. Every key is optional;
 # embedder = "all-minilm-l6-v2"     # a name of `plumb model list`, or a path
 # generator = "qwen2.5-coder-0.5b-instruct"   # a name, a GGUF file, or a model of `endpoint`
 # endpoint = "http://127.0.0.1:8080/v1"       # an OpenAI-compatible server; its key in PLUMB_API_KEY
+# kv_cache = "f16"                  # f32 | f16 | q8: what the generator keeps of what it has read
 
 [chunks]
 # max_tokens = 200                  # longest passage, in tokens of the embedder

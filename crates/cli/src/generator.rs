@@ -6,25 +6,28 @@ use std::ops::ControlFlow;
 
 use plumb_answer::{LocalWriter, ModelId, Request, Writer, WriterError};
 
+use plumb_infer::CacheType;
+
 use crate::models::Located;
 
 /// A local model that may not be in memory yet.
 pub struct Generator {
     located: Located,
     threads: NonZeroUsize,
+    stored: CacheType,
     writer: Option<LocalWriter>,
 }
 
 impl Generator {
-    /// Will load what `located` says, to run on `threads` threads.
-    pub fn new(located: Located, threads: NonZeroUsize) -> Self {
-        Self { located, threads, writer: None }
+    /// Will load what `located` says, to run on `threads` threads and keep keys
+    /// and values as `stored`.
+    pub fn new(located: Located, threads: NonZeroUsize, stored: CacheType) -> Self {
+        Self { located, threads, stored, writer: None }
     }
 
     fn load(&self) -> Result<LocalWriter, WriterError> {
-        let model = self.located.generator(self.threads).map_err(|error| WriterError {
-            model: self.located.name.clone(),
-            source: Box::new(error),
+        let model = self.located.generator(self.threads, self.stored).map_err(|error| {
+            WriterError { model: self.located.name.clone(), source: Box::new(error) }
         })?;
         Ok(LocalWriter::new(model, self.id()))
     }

@@ -7,7 +7,7 @@ use plumb_store::Snapshot;
 use plumb_text::Analyzer;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, WordingName};
+use crate::config::{Config, KvCacheName, WordingName};
 use crate::context::Context;
 use crate::endpoint::Endpoint;
 use crate::generator::Generator;
@@ -27,6 +27,9 @@ pub struct StoredSettings {
     pub filter: Option<String>,
     pub generator: String,
     pub endpoint: Option<String>,
+    /// Answers that do not say were written when there was no choice.
+    #[serde(default)]
+    pub kv_cache: KvCacheName,
 }
 
 impl StoredSettings {
@@ -47,6 +50,7 @@ impl StoredSettings {
             filter,
             generator: config.generator.clone(),
             endpoint: config.endpoint.clone(),
+            kv_cache: config.kv_cache,
         }
     }
 
@@ -162,5 +166,6 @@ fn writer(
         return Ok(Some(Box::new(endpoint)));
     }
     let located = locate(context, &settings.generator)?;
-    Ok(Some(Box::new(Generator::new(located, project.config.threads))))
+    let stored = settings.kv_cache.into();
+    Ok(Some(Box::new(Generator::new(located, project.config.threads, stored))))
 }

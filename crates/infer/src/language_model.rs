@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use plumb_kernels::Pool;
-use plumb_model::{Decoder, DecoderSpec, KvCache, Logits, Run};
+use plumb_model::{CacheType, Decoder, DecoderSpec, KvCache, Logits, Run};
 use plumb_text::{ChatTemplate, Message, Special, Tokenizer};
 
 use crate::speculation::Costs;
@@ -210,6 +210,22 @@ impl LanguageModel {
             last: Mutex::new(None),
             costs: Mutex::new(Costs::new()),
         })
+    }
+
+    /// Keeps keys and values as `stored`: half floats unless this is called, and
+    /// 32-bit floats in a model that was loaded to be exact.
+    pub fn set_cache_type(&mut self, stored: CacheType) {
+        self.decoder.set_cache_type(stored);
+        self.last = Mutex::default();
+    }
+
+    /// Bytes that the keys and values of a token take.
+    pub fn cache_bytes_per_token(&self) -> Result<usize, Error> {
+        // A tile's worth, as the last one is not always full.
+        let tokens = [0; 16];
+        let mut cache = self.decoder.new_cache();
+        self.decoder.forward(&self.pool, &tokens, &mut cache, Logits::Tail(0))?;
+        Ok(cache.bytes() / tokens.len())
     }
 
     /// What the decoder is made of.

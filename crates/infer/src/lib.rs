@@ -37,6 +37,7 @@ pub use error::Error;
 pub use grammar::{Grammar, GrammarConstraint, GrammarVocabulary};
 pub use language_model::{Constraint, Finish, Generation, LanguageModel, Options, Timings};
 pub use logprobs::{TokenLogprob, mean_logprob};
+pub use plumb_model::CacheType;
 pub use reranker::Reranker;
 pub use sampling::{Dry, Sampling, derived_seed};
 pub use scoring::{divergence, log_sum_exp};

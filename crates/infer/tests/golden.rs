@@ -13,7 +13,7 @@ use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use plumb_infer::{Embedder, Finish, LanguageModel, Options};
+use plumb_infer::{CacheType, Embedder, Finish, LanguageModel, Options};
 use plumb_text::{ChatTemplate, Message, Special, Tokenizer};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -341,8 +341,17 @@ fn nomic_embeds_as_the_reference_does() {
 #[test]
 fn a_cached_prefix_and_the_number_of_threads_change_no_bit() {
     let Some(path) = model("smollm2-135m-instruct") else { return };
-    let one = LanguageModel::load(&path, threads(1)).unwrap();
-    let two = LanguageModel::load(&path, threads(2)).unwrap();
+    for stored in [CacheType::F32, CacheType::F16, CacheType::Q8] {
+        cached_prefixes_change_no_bit(&path, stored);
+    }
+}
+
+fn cached_prefixes_change_no_bit(path: &Path, stored: CacheType) {
+    let [one, two] = [1, 2].map(|count| {
+        let mut model = LanguageModel::load(path, threads(count)).unwrap();
+        model.set_cache_type(stored);
+        model
+    });
     let prompt: Vec<u32> = (0..150).map(|i| 100 + i * 31 % 5000).collect();
     let fresh = one.logits(&prompt).unwrap();
     for known in [0, 1, 40, 143, 149] {

@@ -77,6 +77,11 @@ impl KvCache {
         self.len() == 0
     }
 
+    /// Bytes of keys and values, those that are shared among them.
+    pub fn bytes(&self) -> usize {
+        self.layers.iter().map(KeyValues::bytes).sum()
+    }
+
     /// Forgets the tokens from `len` on, so that another continuation can be
     /// read.
     pub fn truncate(&mut self, len: usize) {
@@ -185,6 +190,11 @@ impl Decoder {
     /// What the decoder is made of.
     pub fn spec(&self) -> &DecoderSpec {
         &self.spec
+    }
+
+    /// Keeps keys and values of sequences that begin from now on as `stored`.
+    pub fn set_cache_type(&mut self, stored: CacheType) {
+        self.kept = stored;
     }
 
     /// A cache for a new sequence.

@@ -31,5 +31,6 @@ pub use decoder::{Decoder, KvCache, Logits, Run};
 pub use encoder::{Encoder, Input};
 pub use encoder_spec::{EncoderSpec, Pooling};
 pub use error::Error;
+pub use plumb_kernels::CacheType;
 pub use spec::DecoderSpec;
 pub use weights::gguf_metadata;

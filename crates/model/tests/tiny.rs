@@ -7,8 +7,8 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use plumb_kernels::Pool;
-use plumb_model::{Decoder, Encoder, Input, Logits};
+use plumb_kernels::{Isa, Pool};
+use plumb_model::{CacheType, Decoder, Encoder, Input, Logits};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -82,6 +82,40 @@ fn check_decoder(name: &str) {
             last = decoder.forward(&pool, &[token], &mut cache, Logits::Last).unwrap();
         }
         assert!(last == rows[rows.len() - 1], "{name} reads {} tokens otherwise", ids.len());
+    }
+}
+
+/// How far logits, which are up to ten, may be from those with floats in the
+/// cache.
+const ROUNDED: [(CacheType, f32); 2] = [(CacheType::F16, 0.01), (CacheType::Q8, 0.2)];
+
+#[test]
+fn what_a_cache_keeps_changes_little_and_no_bit_by_batches_threads_or_instructions() {
+    for name in ["mistral", "gemma3"] {
+        let mut decoder = Decoder::load(&folder(name)).unwrap();
+        let ids = cases::<DecoderCase>(name).pop().unwrap().ids;
+        let all = |decoder: &Decoder, pool: &Pool, batch: usize| -> Vec<f32> {
+            let mut cache = decoder.new_cache();
+            let parts = ids.chunks(batch);
+            parts
+                .flat_map(|ids| {
+                    decoder.forward(pool, ids, &mut cache, Logits::Tail(batch)).unwrap()
+                })
+                .collect()
+        };
+        let exact = all(&decoder, &pool(1), ids.len());
+        for (stored, tolerance) in ROUNDED {
+            decoder.set_cache_type(stored);
+            let whole = all(&decoder, &pool(1), ids.len());
+            assert!(whole != exact, "{name} keeps floats");
+            let differences = whole.iter().zip(&exact).map(|(a, b)| (a - b).abs());
+            let largest = differences.fold(0.0, f32::max);
+            assert!(largest <= tolerance, "{name} {stored:?}: {largest}");
+            for isa in Isa::available() {
+                let pool = Pool::with_isa(NonZeroUsize::new(3).unwrap(), isa);
+                assert!(all(&decoder, &pool, 1) == whole, "{name} {stored:?} {isa:?}");
+            }
+        }
     }
 }
 

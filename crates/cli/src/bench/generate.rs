@@ -8,6 +8,7 @@ use plumb_infer::{Constraint, Options, Timings};
 use serde_json::json;
 
 use super::{Rates, tenths, together};
+use crate::config::KvCacheName;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::models::locate;
@@ -34,6 +35,10 @@ pub struct GenerateArgs {
     #[arg(long, default_value_t = 1)]
     sequences: usize,
 
+    /// How keys and values are kept [default: `models.kv_cache` of plumb.toml, or f16]
+    #[arg(long, value_enum, value_name = "TYPE")]
+    kv_cache: Option<KvCacheName>,
+
     /// Times that each is measured
     #[arg(long, default_value_t = 5)]
     runs: usize,
@@ -59,10 +64,11 @@ impl Constraint for Always {
 }
 
 pub(super) fn run(args: &GenerateArgs, context: &Context) -> Result<Exit> {
-    let threads = project::resolve(context, &context.folder)?.threads;
+    let config = project::resolve(context, &context.folder)?;
+    let (threads, kv_cache) = (config.threads, args.kv_cache.unwrap_or(config.kv_cache));
     let located = locate(context, &args.model)?;
     let model = located
-        .generator(threads)
+        .generator(threads, kv_cache.into())
         .with_context(|| format!("cannot load the generator `{}`", located.name))?;
     let model = Arc::new(model);
     let mut round = 0;
@@ -98,6 +104,8 @@ pub(super) fn run(args: &GenerateArgs, context: &Context) -> Result<Exit> {
             "prompt": args.prompt,
             "generate": args.generate,
             "depth": args.depth,
+            "kv_cache": kv_cache.name(),
+            "kv_bytes_per_token": model.cache_bytes_per_token()?,
             "prompt_tok_s": tenths(prefill.median()),
             "generate_tok_s": tenths(decode.median()),
             "prompt_rates": prefill.json(),

@@ -9,6 +9,7 @@ use plumb_infer::{LanguageModel, divergence};
 use plumb_text::Special;
 use serde_json::json;
 
+use crate::config::KvCacheName;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::models::locate;
@@ -31,6 +32,10 @@ pub struct PerplexityArgs {
     #[arg(long, default_value_t = 4096)]
     tokens: usize,
 
+    /// How keys and values are kept [default: `models.kv_cache` of plumb.toml, or f16]
+    #[arg(long, value_enum, value_name = "TYPE")]
+    kv_cache: Option<KvCacheName>,
+
     /// Also compute in 32-bit floats, and compare
     #[arg(long)]
     exact: bool,
@@ -49,10 +54,11 @@ struct Sums {
 }
 
 pub(super) fn run(args: &PerplexityArgs, context: &Context) -> Result<Exit> {
-    let threads = project::resolve(context, &context.folder)?.threads;
+    let config = project::resolve(context, &context.folder)?;
+    let (threads, kv_cache) = (config.threads, args.kv_cache.unwrap_or(config.kv_cache));
     let located = locate(context, &args.model)?;
     let failed = || format!("cannot load the generator `{}`", located.name);
-    let model = located.generator(threads).with_context(failed)?;
+    let model = located.generator(threads, kv_cache.into()).with_context(failed)?;
     let exact = args
         .exact
         .then(|| LanguageModel::load_exact(&located.path, threads))
@@ -74,7 +80,7 @@ pub(super) fn run(args: &PerplexityArgs, context: &Context) -> Result<Exit> {
         }
         sums.add(&model, exact.as_ref(), part)?;
     }
-    report(context, (&located.name, tokens.len(), window), &sums, args.exact)?;
+    report(context, (&located.name, kv_cache), (tokens.len(), window), &sums, args.exact)?;
     Ok(Exit::Done)
 }
 
@@ -112,7 +118,8 @@ fn likeliest(logits: &[f32]) -> Option<usize> {
 
 fn report(
     context: &Context,
-    (model, tokens, window): (&str, usize, usize),
+    (model, kv_cache): (&str, KvCacheName),
+    (tokens, window): (usize, usize),
     sums: &Sums,
     is_compared: bool,
 ) -> Result<()> {
@@ -128,6 +135,7 @@ fn report(
             "model": model,
             "tokens": tokens,
             "window": window,
+            "kv_cache": kv_cache.name(),
             "scored": sums.count,
             "perplexity": found,
             "exact": exact.map(|(perplexity, divergence, agreed)| json!({

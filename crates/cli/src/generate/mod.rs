@@ -16,6 +16,7 @@ use plumb_text::{Message, Special};
 use self::constraint::Source;
 use self::flags::{BeamFlags, GrammarFlags, SamplingFlags};
 use crate::ask::go_on;
+use crate::config::KvCacheName;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::models::{Located, locate};
@@ -65,6 +66,10 @@ pub struct GenerateArgs {
     #[arg(long)]
     no_speculation: bool,
 
+    /// How keys and values are kept [default: `models.kv_cache` of plumb.toml, or f16]
+    #[arg(long, value_enum, value_name = "TYPE")]
+    kv_cache: Option<KvCacheName>,
+
     #[command(flatten)]
     sampling: SamplingFlags,
 
@@ -86,10 +91,10 @@ pub fn run(args: &GenerateArgs, context: &Context) -> Result<Exit> {
     options.check()?;
     let source = Source::read(&args.grammar)?;
     let text = prompt_text(args.prompt.as_deref())?;
-    let threads = project::resolve(context, &context.folder)?.threads;
+    let config = project::resolve(context, &context.folder)?;
     let located = locate(context, &args.model)?;
     let model = located
-        .generator(threads)
+        .generator(config.threads, args.kv_cache.unwrap_or(config.kv_cache).into())
         .with_context(|| format!("cannot load the generator `{}`", located.name))?;
     let prompt = encode(&model, &text, args.raw)?;
     let job = Job { model: &model, located: &located, prompt: &prompt, context };

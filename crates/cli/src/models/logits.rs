@@ -29,12 +29,12 @@ pub struct LogitsArgs {
 
 /// Runs the verb.
 pub(super) fn run(args: &LogitsArgs, context: &Context) -> Result<()> {
-    let threads = project::resolve(context, &context.folder)?.threads;
+    let config = project::resolve(context, &context.folder)?;
     let located = locate(context, &args.model)?;
     let model = if args.packed {
-        located.generator(threads)
+        located.generator(config.threads, config.kv_cache.into())
     } else {
-        LanguageModel::load_exact(&located.path, threads)
+        LanguageModel::load_exact(&located.path, config.threads)
     };
     let model = model.with_context(|| format!("cannot load the generator `{}`", located.name))?;
     let tokens = model.tokenizer().encode(&args.prompt, Special::Add)?;

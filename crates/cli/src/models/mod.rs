@@ -24,7 +24,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result as Anyhow;
-use plumb_infer::LanguageModel;
+use plumb_infer::{CacheType, LanguageModel};
 use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
@@ -59,9 +59,15 @@ pub struct Located {
 }
 
 impl Located {
-    /// Loads it as a generator.
-    pub fn generator(&self, threads: NonZeroUsize) -> Result<LanguageModel, plumb_infer::Error> {
-        LanguageModel::load_cached(&self.path, &self.packed, threads)
+    /// Loads it as a generator that keeps keys and values as `stored`.
+    pub fn generator(
+        &self,
+        threads: NonZeroUsize,
+        stored: CacheType,
+    ) -> Result<LanguageModel, plumb_infer::Error> {
+        let mut model = LanguageModel::load_cached(&self.path, &self.packed, threads)?;
+        model.set_cache_type(stored);
+        Ok(model)
     }
 }
 

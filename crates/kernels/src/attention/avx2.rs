@@ -10,7 +10,7 @@
 #[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "most of them are used"))]
 use std::arch::x86_64::*;
 
-use super::strips::{LANES, Left, Numbers, Product, ROWS, SEGMENT, bytes};
+use super::strips::{LANES, Left, Numbers, Product, ROWS, SEGMENT};
 use super::weights::{self, Scores};
 use crate::isa::Avx2;
 
@@ -23,10 +23,12 @@ pub(super) fn write(_: Avx2, product: Product) {
     // the invariant of `Product`.
     unsafe {
         match (&product.left, product.strips.numbers) {
-            (Left::Queries(_), Numbers::F32(_)) => any_rows::<false, 1, ROWS>(product),
-            (Left::Queries(_), Numbers::F16(_)) => any_rows::<true, 1, ROWS>(product),
-            (Left::Weights(_), Numbers::F32(_)) => any_rows::<false, SEGMENT, 1>(product),
-            (Left::Weights(_), Numbers::F16(_)) => any_rows::<true, SEGMENT, 1>(product),
+            (Left::Queries(_), Numbers::F32(_)) => any_rows::<4, 1, ROWS>(product),
+            (Left::Queries(_), Numbers::F16(_)) => any_rows::<2, 1, ROWS>(product),
+            (Left::Queries(_), Numbers::I8(_)) => any_rows::<1, 1, ROWS>(product),
+            (Left::Weights(_), Numbers::F32(_)) => any_rows::<4, SEGMENT, 1>(product),
+            (Left::Weights(_), Numbers::F16(_)) => any_rows::<2, SEGMENT, 1>(product),
+            (Left::Weights(_), Numbers::I8(_)) => any_rows::<1, SEGMENT, 1>(product),
         }
     }
 }
@@ -62,16 +64,18 @@ pub(super) fn finish(_: Avx2, sums: &[f32], sink: f32, out: &mut [f32]) {
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn any_rows<const HALF: bool, const BY_ROW: usize, const BY_STEP: usize>(product: Product) {
+unsafe fn any_rows<const BYTES: usize, const BY_ROW: usize, const BY_STEP: usize>(
+    product: Product,
+) {
     // SAFETY: passed on. A fifth row is computed with a sixth, which is there
     // but is not written.
     unsafe {
         match product.rows {
-            1 => any_strips::<HALF, BY_ROW, BY_STEP, 1, 2>(product),
-            2 => any_strips::<HALF, BY_ROW, BY_STEP, 2, 2>(product),
-            3 => any_strips::<HALF, BY_ROW, BY_STEP, 3, 2>(product),
-            4 => any_strips::<HALF, BY_ROW, BY_STEP, 4, 1>(product),
-            _ => any_strips::<HALF, BY_ROW, BY_STEP, 6, 1>(product),
+            1 => any_strips::<BYTES, BY_ROW, BY_STEP, 1, 2>(product),
+            2 => any_strips::<BYTES, BY_ROW, BY_STEP, 2, 2>(product),
+            3 => any_strips::<BYTES, BY_ROW, BY_STEP, 3, 2>(product),
+            4 => any_strips::<BYTES, BY_ROW, BY_STEP, 4, 1>(product),
+            _ => any_strips::<BYTES, BY_ROW, BY_STEP, 6, 1>(product),
         }
     }
 }
@@ -79,7 +83,7 @@ unsafe fn any_rows<const HALF: bool, const BY_ROW: usize, const BY_STEP: usize>(
 /// Takes `WIDE` strips at a time, and then what is left.
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn any_strips<
-    const HALF: bool,
+    const BYTES: usize,
     const BY_ROW: usize,
     const BY_STEP: usize,
     const R: usize,
@@ -92,15 +96,15 @@ unsafe fn any_strips<
     // SAFETY: there are as many strips from `strip` on.
     unsafe {
         while strip + WIDE <= count {
-            tile::<HALF, BY_ROW, BY_STEP, R, WIDE>(&mut product, strip);
+            tile::<BYTES, BY_ROW, BY_STEP, R, WIDE>(&mut product, strip);
             strip += WIDE;
         }
         if 2 < WIDE && strip + 2 <= count {
-            tile::<HALF, BY_ROW, BY_STEP, R, 2>(&mut product, strip);
+            tile::<BYTES, BY_ROW, BY_STEP, R, 2>(&mut product, strip);
             strip += 2;
         }
         while strip < count {
-            tile::<HALF, BY_ROW, BY_STEP, R, 1>(&mut product, strip);
+            tile::<BYTES, BY_ROW, BY_STEP, R, 1>(&mut product, strip);
             strip += 1;
         }
     }
@@ -109,7 +113,7 @@ unsafe fn any_strips<
 /// `R` rows times `P` strips from strip `first` on.
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn tile<
-    const HALF: bool,
+    const BYTES: usize,
     const BY_ROW: usize,
     const BY_STEP: usize,
     const R: usize,
@@ -128,7 +132,7 @@ unsafe fn tile<
     let mut done = 0;
     // SAFETY: the invariant of `Product`, for strips `first` to `first + P`.
     unsafe {
-        let mut block = strips.numbers.start().add(bytes::<HALF>(first * strips.strip_stride));
+        let mut block = strips.numbers.start().add(BYTES * (first * strips.strip_stride));
         while done < strips.rows {
             let steps = strips.rows_per_block.min(strips.rows - done);
             let mut right = block;
@@ -136,8 +140,8 @@ unsafe fn tile<
                 let mut x = [[_mm256_setzero_ps(); 2]; P];
                 for p in 0..P {
                     let at = p * strips.strip_stride;
-                    x[p] = [load::<HALF>(right, at), load::<HALF>(right, at + WIDTH)];
-                    prefetch::<HALF>(right, at + ahead);
+                    x[p] = [load::<BYTES>(right, at), load::<BYTES>(right, at + WIDTH)];
+                    prefetch::<BYTES>(right, at + ahead);
                 }
                 for r in 0..R {
                     let y = _mm256_set1_ps(*left.add(r * BY_ROW));
@@ -148,9 +152,9 @@ unsafe fn tile<
                     }
                 }
                 left = left.add(BY_STEP);
-                right = right.wrapping_add(bytes::<HALF>(strips.row_stride));
+                right = right.wrapping_add(BYTES * strips.row_stride);
             }
-            block = block.wrapping_add(bytes::<HALF>(strips.block_stride));
+            block = block.wrapping_add(BYTES * strips.block_stride);
             done += steps;
         }
         for (r, sums) in sums.iter().enumerate().take(product.rows) {
@@ -165,22 +169,22 @@ unsafe fn tile<
 
 /// Asks for the numbers `index` from `start`, which may be anywhere.
 #[inline]
-fn prefetch<const HALF: bool>(start: *const u8, index: usize) {
-    let line = start.wrapping_add(bytes::<HALF>(index));
+fn prefetch<const BYTES: usize>(start: *const u8, index: usize) {
+    let line = start.wrapping_add(BYTES * index);
     // SAFETY: a prefetch reads nothing that the program could see.
     unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
 }
 
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn load<const HALF: bool>(start: *const u8, index: usize) -> __m256 {
+unsafe fn load<const BYTES: usize>(start: *const u8, index: usize) -> __m256 {
     // SAFETY: the caller has eight numbers there.
     unsafe {
-        let start = start.add(bytes::<HALF>(index));
-        if HALF {
-            _mm256_cvtph_ps(_mm_loadu_si128(start.cast()))
-        } else {
-            _mm256_loadu_ps(start.cast())
+        let start = start.add(BYTES * index);
+        match BYTES {
+            1 => _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(start.cast()))),
+            2 => _mm256_cvtph_ps(_mm_loadu_si128(start.cast())),
+            _ => _mm256_loadu_ps(start.cast()),
         }
     }
 }

@@ -10,7 +10,7 @@
 #[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "most of them are used"))]
 use std::arch::x86_64::*;
 
-use super::strips::{LANES, Left, Numbers, Product, ROWS, SEGMENT, bytes};
+use super::strips::{LANES, Left, Numbers, Product, ROWS, SEGMENT};
 use super::weights::{self, Scores};
 use crate::isa::Avx512;
 
@@ -20,10 +20,12 @@ pub(super) fn write(_: Avx512, product: Product) {
     // the invariant of `Product`.
     unsafe {
         match (&product.left, product.strips.numbers) {
-            (Left::Queries(_), Numbers::F32(_)) => any_rows::<false, 1, ROWS>(product),
-            (Left::Queries(_), Numbers::F16(_)) => any_rows::<true, 1, ROWS>(product),
-            (Left::Weights(_), Numbers::F32(_)) => any_rows::<false, SEGMENT, 1>(product),
-            (Left::Weights(_), Numbers::F16(_)) => any_rows::<true, SEGMENT, 1>(product),
+            (Left::Queries(_), Numbers::F32(_)) => any_rows::<4, 1, ROWS>(product),
+            (Left::Queries(_), Numbers::F16(_)) => any_rows::<2, 1, ROWS>(product),
+            (Left::Queries(_), Numbers::I8(_)) => any_rows::<1, 1, ROWS>(product),
+            (Left::Weights(_), Numbers::F32(_)) => any_rows::<4, SEGMENT, 1>(product),
+            (Left::Weights(_), Numbers::F16(_)) => any_rows::<2, SEGMENT, 1>(product),
+            (Left::Weights(_), Numbers::I8(_)) => any_rows::<1, SEGMENT, 1>(product),
         }
     }
 }
@@ -59,16 +61,18 @@ pub(super) fn finish(_: Avx512, sums: &[f32], sink: f32, out: &mut [f32]) {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma,f16c")]
-unsafe fn any_rows<const HALF: bool, const BY_ROW: usize, const BY_STEP: usize>(product: Product) {
+unsafe fn any_rows<const BYTES: usize, const BY_ROW: usize, const BY_STEP: usize>(
+    product: Product,
+) {
     // SAFETY: passed on. A fifth row is computed with a sixth, which is there
     // but is not written.
     unsafe {
         match product.rows {
-            1 => any_strips::<HALF, BY_ROW, BY_STEP, 1, 4>(product),
-            2 => any_strips::<HALF, BY_ROW, BY_STEP, 2, 4>(product),
-            3 => any_strips::<HALF, BY_ROW, BY_STEP, 3, 4>(product),
-            4 => any_strips::<HALF, BY_ROW, BY_STEP, 4, 4>(product),
-            _ => any_strips::<HALF, BY_ROW, BY_STEP, 6, 4>(product),
+            1 => any_strips::<BYTES, BY_ROW, BY_STEP, 1, 4>(product),
+            2 => any_strips::<BYTES, BY_ROW, BY_STEP, 2, 4>(product),
+            3 => any_strips::<BYTES, BY_ROW, BY_STEP, 3, 4>(product),
+            4 => any_strips::<BYTES, BY_ROW, BY_STEP, 4, 4>(product),
+            _ => any_strips::<BYTES, BY_ROW, BY_STEP, 6, 4>(product),
         }
     }
 }
@@ -76,7 +80,7 @@ unsafe fn any_rows<const HALF: bool, const BY_ROW: usize, const BY_STEP: usize>(
 /// Takes `WIDE` strips at a time, and then what is left.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma,f16c")]
 unsafe fn any_strips<
-    const HALF: bool,
+    const BYTES: usize,
     const BY_ROW: usize,
     const BY_STEP: usize,
     const R: usize,
@@ -89,15 +93,15 @@ unsafe fn any_strips<
     // SAFETY: there are as many strips from `strip` on.
     unsafe {
         while strip + WIDE <= count {
-            tile::<HALF, BY_ROW, BY_STEP, R, WIDE>(&mut product, strip);
+            tile::<BYTES, BY_ROW, BY_STEP, R, WIDE>(&mut product, strip);
             strip += WIDE;
         }
         if 2 < WIDE && strip + 2 <= count {
-            tile::<HALF, BY_ROW, BY_STEP, R, 2>(&mut product, strip);
+            tile::<BYTES, BY_ROW, BY_STEP, R, 2>(&mut product, strip);
             strip += 2;
         }
         while strip < count {
-            tile::<HALF, BY_ROW, BY_STEP, R, 1>(&mut product, strip);
+            tile::<BYTES, BY_ROW, BY_STEP, R, 1>(&mut product, strip);
             strip += 1;
         }
     }
@@ -106,7 +110,7 @@ unsafe fn any_strips<
 /// `R` rows times `P` strips from strip `first` on.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma,f16c")]
 unsafe fn tile<
-    const HALF: bool,
+    const BYTES: usize,
     const BY_ROW: usize,
     const BY_STEP: usize,
     const R: usize,
@@ -125,15 +129,15 @@ unsafe fn tile<
     let mut done = 0;
     // SAFETY: the invariant of `Product`, for strips `first` to `first + P`.
     unsafe {
-        let mut block = strips.numbers.start().add(bytes::<HALF>(first * strips.strip_stride));
+        let mut block = strips.numbers.start().add(BYTES * (first * strips.strip_stride));
         while done < strips.rows {
             let steps = strips.rows_per_block.min(strips.rows - done);
             let mut right = block;
             for _ in 0..steps {
                 let mut x = [_mm512_setzero_ps(); P];
                 for p in 0..P {
-                    x[p] = load::<HALF>(right, p * strips.strip_stride);
-                    prefetch::<HALF>(right, p * strips.strip_stride + ahead);
+                    x[p] = load::<BYTES>(right, p * strips.strip_stride);
+                    prefetch::<BYTES>(right, p * strips.strip_stride + ahead);
                 }
                 for r in 0..R {
                     let y = _mm512_set1_ps(*left.add(r * BY_ROW));
@@ -142,9 +146,9 @@ unsafe fn tile<
                     }
                 }
                 left = left.add(BY_STEP);
-                right = right.wrapping_add(bytes::<HALF>(strips.row_stride));
+                right = right.wrapping_add(BYTES * strips.row_stride);
             }
-            block = block.wrapping_add(bytes::<HALF>(strips.block_stride));
+            block = block.wrapping_add(BYTES * strips.block_stride);
             done += steps;
         }
         for (r, sums) in sums.iter().enumerate().take(product.rows) {
@@ -158,22 +162,22 @@ unsafe fn tile<
 
 /// Asks for the numbers `index` from `start`, which may be anywhere.
 #[inline]
-fn prefetch<const HALF: bool>(start: *const u8, index: usize) {
-    let line = start.wrapping_add(bytes::<HALF>(index));
+fn prefetch<const BYTES: usize>(start: *const u8, index: usize) {
+    let line = start.wrapping_add(BYTES * index);
     // SAFETY: a prefetch reads nothing that the program could see.
     unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma,f16c")]
-unsafe fn load<const HALF: bool>(start: *const u8, index: usize) -> __m512 {
+unsafe fn load<const BYTES: usize>(start: *const u8, index: usize) -> __m512 {
     // SAFETY: the caller has sixteen numbers there.
     unsafe {
-        let start = start.add(bytes::<HALF>(index));
-        if HALF {
-            _mm512_cvtph_ps(_mm256_loadu_si256(start.cast()))
-        } else {
-            _mm512_loadu_ps(start.cast())
+        let start = start.add(BYTES * index);
+        match BYTES {
+            1 => _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(start.cast()))),
+            2 => _mm512_cvtph_ps(_mm256_loadu_si256(start.cast())),
+            _ => _mm512_loadu_ps(start.cast()),
         }
     }
 }

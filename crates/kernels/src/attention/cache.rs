@@ -23,6 +23,9 @@ pub enum CacheType {
     F32,
     /// As the nearest half float: half the memory to read.
     F16,
+    /// A head's numbers of a position as integers from -127 to 127 times a
+    /// float of their own: about a quarter of the memory.
+    Q8,
 }
 
 /// Keys and values of one layer for the positions so far. A clone shares what
@@ -49,6 +52,29 @@ struct Page {
 enum Store {
     F32(Vec<f32>),
     F16(Vec<u16>),
+    /// `scales` have shape (tiles, K, 16).
+    Q8 {
+        numbers: Vec<i8>,
+        scales: Vec<f32>,
+    },
+}
+
+/// What the positions of some tiles of a head are to be multiplied by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scales<'a> {
+    /// Sixteen for each tile, `stride` apart.
+    scales: &'a [f32],
+    stride: usize,
+}
+
+impl Scales<'_> {
+    /// Multiplies the numbers of the positions, sixteen for each tile.
+    pub(super) fn multiply(&self, numbers: &mut [f32]) {
+        let scales = self.scales.chunks(self.stride);
+        for (numbers, scales) in numbers.chunks_exact_mut(LANES).zip(scales) {
+            numbers.iter_mut().zip(scales).for_each(|(x, scale)| *x *= scale);
+        }
+    }
 }
 
 /// Tokens that are added to a page, and where.
@@ -124,6 +150,25 @@ impl KeyValues {
         self.len += keys.len() / (heads * width);
     }
 
+    /// Bytes of the pages.
+    pub fn bytes(&self) -> usize {
+        self.pages.iter().map(|page| page.keys.bytes() + page.values.bytes()).sum()
+    }
+
+    /// What scores of keys in `tiles` of a head are to be multiplied by, if
+    /// anything.
+    pub(super) fn key_scales(&self, head: usize, tiles: &Range<usize>) -> Option<Scales<'_>> {
+        let (page, first) = self.page(tiles.start);
+        page.keys.scales(self.heads, first * self.heads + head)
+    }
+
+    /// What weights of values in `tiles` of a head are to be multiplied by, if
+    /// anything.
+    pub(super) fn value_scales(&self, head: usize, tiles: &Range<usize>) -> Option<Scales<'_>> {
+        let (page, first) = self.page(tiles.start);
+        page.values.scales(self.heads, first * self.heads + head)
+    }
+
     /// The page of a tile, and which one of its tiles that is.
     fn page(&self, tile: usize) -> (&Page, usize) {
         const TILES: usize = SEGMENT / LANES;
@@ -169,6 +214,7 @@ impl Page {
         let empty = || match stored {
             CacheType::F32 => Store::F32(Vec::new()),
             CacheType::F16 => Store::F16(Vec::new()),
+            CacheType::Q8 => Store::Q8 { numbers: Vec::new(), scales: Vec::new() },
         };
         Self { keys: empty(), values: empty() }
     }
@@ -184,6 +230,25 @@ impl Store {
         match self {
             Self::F32(numbers) => Numbers::F32(&numbers[start..]),
             Self::F16(numbers) => Numbers::F16(&numbers[start..]),
+            Self::Q8 { numbers, .. } => Numbers::I8(&numbers[start..]),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::F32(numbers) => size_of_val(&**numbers),
+            Self::F16(numbers) => size_of_val(&**numbers),
+            Self::Q8 { numbers, scales } => size_of_val(&**numbers) + size_of_val(&**scales),
+        }
+    }
+
+    /// The scales from head's tile `start` on, of one head of `heads`.
+    fn scales(&self, heads: usize, start: usize) -> Option<Scales<'_>> {
+        match self {
+            Self::F32(_) | Self::F16(_) => None,
+            Self::Q8 { scales, .. } => {
+                Some(Scales { scales: &scales[start * LANES..], stride: heads * LANES })
+            }
         }
     }
 
@@ -191,18 +256,30 @@ impl Store {
     /// position % 16 * strides.1` of its tile.
     fn push(&mut self, pool: &Pool, new: &New, strides: (usize, usize)) {
         match self {
-            Self::F32(kept) => place(pool, kept, new, strides, |x| x),
-            Self::F16(kept) => place(pool, kept, new, strides, to_half),
+            Self::F32(kept) => place(pool, kept, new, strides, |_| |x| x),
+            Self::F16(kept) => place(pool, kept, new, strides, |_| to_half),
+            Self::Q8 { numbers, scales } => {
+                let of_heads: Vec<f32> =
+                    new.numbers.chunks_exact(new.width).map(|x| scale(x).0).collect();
+                let factors = New { numbers: &of_heads, width: 1, tile: LANES, ..*new };
+                place(pool, scales, &factors, (1, 1), |_| |x| x);
+                place(pool, numbers, new, strides, |x| {
+                    let (_, inverse) = scale(x);
+                    move |x| round(x * inverse)
+                });
+            }
         }
     }
 }
 
-fn place<T: Copy + Default + Send>(
+/// Stores the numbers of a head as the function does that `store` makes for
+/// them.
+fn place<T: Copy + Default + Send, F: Fn(f32) -> T>(
     pool: &Pool,
     kept: &mut Vec<T>,
     new: &New,
     (by_number, by_position): (usize, usize),
-    store: impl Fn(f32) -> T + Sync,
+    store: impl Fn(&[f32]) -> F + Sync,
 ) {
     let token_width = new.heads * new.width;
     let end = new.first + new.numbers.len() / token_width;
@@ -215,6 +292,7 @@ fn place<T: Copy + Default + Send>(
             let token = &new.numbers[(position - new.first) * token_width..][..token_width];
             let heads = heads.chunks_exact_mut(new.tile).zip(token.chunks_exact(new.width));
             for (tile, numbers) in heads {
+                let store = store(numbers);
                 let tile = &mut tile[(position - start) * by_position..];
                 for (to, x) in tile.iter_mut().step_by(by_number).zip(numbers) {
                     *to = store(*x);
@@ -222,6 +300,25 @@ fn place<T: Copy + Default + Send>(
             }
         }
     });
+}
+
+/// What integers are multiplied by that stand for `x`, and what `x` is
+/// multiplied by to become such. If a number is not finite, all become NaN.
+fn scale(x: &[f32]) -> (f32, f32) {
+    // Without its sign a float orders as its bits do, NaN above all.
+    let largest = x.iter().fold(0, |max, x| max.max(x.to_bits() & 0x7fff_ffff));
+    let largest = f32::from_bits(largest);
+    let scale = if largest.is_finite() { largest / 127.0 } else { f32::NAN };
+    (scale, if 0.0 < scale { 127.0 / largest } else { 0.0 })
+}
+
+/// The integer next to `x`, which is at most 127, ties to even.
+fn round(x: f32) -> i8 {
+    // Adding it leaves the integer in the low bits.
+    const ROUNDER: f32 = 12_582_912.0;
+    #[expect(clippy::cast_possible_truncation, reason = "at most 127")]
+    let integer = (x + ROUNDER).to_bits().wrapping_sub(ROUNDER.to_bits()) as i8;
+    integer
 }
 
 /// The half float next to `x`, ties to even; the largest if none is larger.
@@ -255,7 +352,7 @@ mod tests {
     fn numbers(cache: &KeyValues) -> Vec<Vec<f32>> {
         let copied = |page: &Arc<Page>| match &page.keys {
             Store::F32(numbers) => numbers.clone(),
-            Store::F16(_) => unreachable!("the tests store floats"),
+            Store::F16(_) | Store::Q8 { .. } => unreachable!("the test stores floats"),
         };
         cache.pages.iter().map(copied).collect()
     }
@@ -297,6 +394,28 @@ mod tests {
             assert_eq!(to_half(x), want, "{x}");
         }
         assert!(f16(&to_half(f32::NAN).to_le_bytes()).is_nan());
+    }
+
+    #[test]
+    fn integers_are_the_nearest_and_a_head_with_nan_is_nan() {
+        let (factor, inverse) = scale(&[0.5, -2.0, 1.0]);
+        assert_eq!(factor.to_bits(), (2.0_f32 / 127.0).to_bits());
+        let rounded = [0.5, -2.0, 2.0, 1.0, 0.004].map(|x| round(x * inverse));
+        assert_eq!(rounded, [32, -127, 127, 64, 0]);
+        assert_eq!(scale(&[0.0, -0.0]), (0.0, 0.0));
+        assert!(scale(&[1.0, f32::NAN]).0.is_nan() && scale(&[f32::NEG_INFINITY]).0.is_nan());
+    }
+
+    #[test]
+    fn a_quarter_of_the_memory_and_a_scale() {
+        let pool = Pool::new(std::num::NonZeroUsize::MIN);
+        let bytes = |stored| {
+            let mut cache = KeyValues::new(2, 64, stored);
+            cache.push(&pool, &[1.0; 2 * 64 * 16], &[1.0; 2 * 64 * 16]);
+            cache.bytes() / 16
+        };
+        let [floats, halves, integers] = [CacheType::F32, CacheType::F16, CacheType::Q8].map(bytes);
+        assert_eq!((floats, halves, integers), (1024, 512, 256 + 2 * 2 * 4));
     }
 
     proptest! {

@@ -141,6 +141,8 @@ impl Block {
             let keys = job.past.keys(self.head, tiles.clone());
             Product::new((Left::Queries(queries), rows.len()), keys, (scores, SEGMENT))
                 .write(job.isa);
+            let key_scales = job.past.key_scales(self.head, &tiles);
+            let value_scales = job.past.value_scales(self.head, &tiles);
             let next = &mut self.next[..rows.len() * sums_width];
             for (i, row) in rows.clone().enumerate() {
                 let visible = within(&job.visible(row), &seen);
@@ -148,7 +150,14 @@ impl Block {
                 let numbers = &mut scores[i * SEGMENT..][..tiles.len() * LANES];
                 let seen = visible.start - from..visible.end - from;
                 let soft_cap = job.attention.soft_cap;
-                let found = weights::weigh(job.isa, Scores { numbers, seen, soft_cap, bias });
+                if let Some(scales) = &key_scales {
+                    scales.multiply(numbers);
+                }
+                let scores = Scores { numbers: &mut *numbers, seen, soft_cap, bias };
+                let found = weights::weigh(job.isa, scores);
+                if let Some(scales) = &value_scales {
+                    scales.multiply(numbers);
+                }
                 Sums::put(&mut next[i * sums_width..][..sums_width], found);
             }
             let values = job.past.values(self.head, from..seen.end);

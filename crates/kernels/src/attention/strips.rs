@@ -8,6 +8,8 @@
 use crate::Isa;
 use crate::dequantize::scalar::f16;
 
+#[cfg(target_arch = "aarch64")]
+use super::neon;
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
 
@@ -25,6 +27,8 @@ pub(super) const SEGMENT: usize = 256;
 pub(super) enum Numbers<'a> {
     F32(&'a [f32]),
     F16(&'a [u16]),
+    /// Integers: what they are to be multiplied by is left to the caller.
+    I8(&'a [i8]),
 }
 
 impl Numbers<'_> {
@@ -32,6 +36,7 @@ impl Numbers<'_> {
         match self {
             Self::F32(numbers) => numbers.len(),
             Self::F16(numbers) => numbers.len(),
+            Self::I8(numbers) => numbers.len(),
         }
     }
 
@@ -39,22 +44,18 @@ impl Numbers<'_> {
         match self {
             Self::F32(numbers) => numbers[index],
             Self::F16(numbers) => f16(&numbers[index].to_le_bytes()),
+            Self::I8(numbers) => f32::from(numbers[index]),
         }
     }
 
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     pub(super) fn start(&self) -> *const u8 {
         match self {
             Self::F32(numbers) => numbers.as_ptr().cast(),
             Self::F16(numbers) => numbers.as_ptr().cast(),
+            Self::I8(numbers) => numbers.as_ptr().cast(),
         }
     }
-}
-
-/// Bytes of `count` numbers, which are half floats or floats.
-#[cfg(target_arch = "x86_64")]
-pub(super) const fn bytes<const HALF: bool>(count: usize) -> usize {
-    if HALF { 2 * count } else { 4 * count }
 }
 
 /// A matrix in strips: its number (row, column) is at `column / 16 *
@@ -134,7 +135,13 @@ impl<'a> Product<'a> {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(proof) => avx2::write(proof, self),
             #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni(proof) => avx2::write(proof.avx2(), self),
+            #[cfg(target_arch = "x86_64")]
             Isa::Avx512(proof) => avx512::write(proof, self),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon(proof) => neon::write(proof, self),
+            #[cfg(target_arch = "aarch64")]
+            Isa::NeonDot(proof) => neon::write(proof.neon(), self),
         }
     }
 

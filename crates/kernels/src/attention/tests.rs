@@ -116,7 +116,11 @@ fn check(case: Case, batch: usize) {
     past.push(&scalar, &keys, &values);
     let found = run(&scalar, &past, &queries);
     let want = reference(&attention, (&queries, &keys, &values), (key_heads, width));
-    let error = if stored == CacheType::F32 { 1e-5 } else { 2e-3 };
+    let error = match stored {
+        CacheType::F32 => 1e-5,
+        CacheType::F16 => 2e-3,
+        CacheType::Q8 => 2e-2,
+    };
     for (found, want) in found.iter().zip(&want) {
         let found = f64::from(f32::from_bits(*found));
         assert!((found - want).abs() < error, "{found} {want} {case:?}");
@@ -143,7 +147,7 @@ fn outputs_are_those_of_the_formula_for_any_batch() {
     check(Case { mask: Mask::Full, heads: (4, 4), ..PLAIN }, 1);
     check(Case { mask: Mask::Full, len: 21, extras: Extras::Bias, ..PLAIN }, 1);
     for extras in [Extras::None, Extras::CapAndSinks] {
-        for stored in [CacheType::F32, CacheType::F16] {
+        for stored in [CacheType::F32, CacheType::F16, CacheType::Q8] {
             check(Case { mask: Mask::Full, len: 21, extras, stored, ..PLAIN }, 1);
             check(Case { extras, stored, ..PLAIN }, 1);
             check(Case { mask: Mask::Window(5), extras, stored, ..PLAIN }, 1);
@@ -156,6 +160,7 @@ fn bits_are_the_same_past_the_first_segment() {
     let case = Case { len: 2 * SEGMENT + 30, heads: (2, 1), width: 40, ..PLAIN };
     for batch in [1, 7, 200] {
         check(case, batch);
+        check(Case { stored: CacheType::Q8, ..case }, batch);
         check(Case { mask: Mask::Window(40), ..case }, batch);
     }
 }
@@ -168,7 +173,7 @@ proptest! {
             Just(Mask::Full), Just(Mask::Causal), (1_usize..80).prop_map(Mask::Window)
         ],
         extras in prop_oneof![Just(Extras::None), Just(Extras::Bias), Just(Extras::CapAndSinks)],
-        stored in prop_oneof![Just(CacheType::F32), Just(CacheType::F16)],
+        stored in prop_oneof![Just(CacheType::F32), Just(CacheType::F16), Just(CacheType::Q8)],
         len in prop_oneof![1_usize..100, 250..300_usize],
         (group, key_heads) in (1_usize..8, 1_usize..4),
         width in prop_oneof![1_usize..40, 60..70_usize],
@@ -204,12 +209,18 @@ fn a_sink_takes_its_share_and_no_more() {
 
 #[test]
 fn truncation_forgets_later_positions_whatever_they_held() {
+    for stored in [CacheType::F32, CacheType::F16, CacheType::Q8] {
+        forgets_later_positions(stored);
+    }
+}
+
+fn forgets_later_positions(stored: CacheType) {
     let pool = Pool::new(NonZeroUsize::MIN);
-    let mut past = KeyValues::new(1, 16, CacheType::F32);
+    let mut past = KeyValues::new(1, 16, stored);
     past.push(&pool, &numbers(160, 0.1), &[&numbers(64, 0.2)[..], &[f32::NAN; 96]].concat());
     past.truncate(4);
     past.push(&pool, &numbers(16, 0.5), &numbers(16, 0.6));
-    let mut fresh = KeyValues::new(1, 16, CacheType::F32);
+    let mut fresh = KeyValues::new(1, 16, stored);
     let join = |a: Vec<f32>, b: Vec<f32>| [&a[..64], &b[..]].concat();
     let keys = join(numbers(160, 0.1), numbers(16, 0.5));
     fresh.push(&pool, &keys, &join(numbers(160, 0.2), numbers(16, 0.6)));

@@ -58,7 +58,11 @@ pub(super) fn weigh(isa: Isa, row: Scores) -> (f32, f32) {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2(proof) => avx2::weigh(proof, row),
         #[cfg(target_arch = "x86_64")]
+        Isa::AvxVnni(proof) => avx2::weigh(proof.avx2(), row),
+        #[cfg(target_arch = "x86_64")]
         Isa::Avx512(proof) => avx512::weigh(proof, row),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon(_) | Isa::NeonDot(_) => weigh_here(row),
     }
 }
 
@@ -69,7 +73,11 @@ pub(super) fn merge(isa: Isa, sums: &mut [f32], next: &[f32]) {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2(proof) => avx2::merge(proof, sums, next),
         #[cfg(target_arch = "x86_64")]
+        Isa::AvxVnni(proof) => avx2::merge(proof.avx2(), sums, next),
+        #[cfg(target_arch = "x86_64")]
         Isa::Avx512(proof) => avx512::merge(proof, sums, next),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon(_) | Isa::NeonDot(_) => merge_here(sums, next),
     }
 }
 
@@ -81,7 +89,11 @@ pub(super) fn finish(isa: Isa, sums: &[f32], sink: f32, out: &mut [f32]) {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2(proof) => avx2::finish(proof, sums, sink, out),
         #[cfg(target_arch = "x86_64")]
+        Isa::AvxVnni(proof) => avx2::finish(proof.avx2(), sums, sink, out),
+        #[cfg(target_arch = "x86_64")]
         Isa::Avx512(proof) => avx512::finish(proof, sums, sink, out),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon(_) | Isa::NeonDot(_) => finish_here(sums, sink, out),
     }
 }
 

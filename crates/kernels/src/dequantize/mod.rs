@@ -21,7 +21,11 @@ pub fn dequantize(isa: Isa, dtype: DType, bytes: &[u8], out: &mut [f32]) {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2(proof) => avx2::dequantize(proof, dtype, bytes, out),
         #[cfg(target_arch = "x86_64")]
+        Isa::AvxVnni(proof) => avx2::dequantize(proof.avx2(), dtype, bytes, out),
+        #[cfg(target_arch = "x86_64")]
         Isa::Avx512(proof) => avx2::dequantize(proof.avx2(), dtype, bytes, out),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon(_) | Isa::NeonDot(_) => scalar::dequantize(dtype, bytes, out),
     }
 }
 

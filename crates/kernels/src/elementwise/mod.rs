@@ -41,7 +41,11 @@ pub(crate) fn apply(isa: Isa, step: Step) {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2(proof) => avx2::apply(proof, step),
         #[cfg(target_arch = "x86_64")]
+        Isa::AvxVnni(proof) => avx2::apply(proof.avx2(), step),
+        #[cfg(target_arch = "x86_64")]
         Isa::Avx512(proof) => avx2::apply(proof.avx2(), step),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon(_) | Isa::NeonDot(_) => scalar::apply(step),
     }
 }
 

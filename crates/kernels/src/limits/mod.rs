@@ -64,38 +64,51 @@ fn best(mut once: impl FnMut() -> f64) -> f64 {
 /// that was.
 fn float_operations(isa: Isa, rounds: usize) -> usize {
     match isa {
-        Isa::Scalar => {
-            let mut sums = [0.0_f32; 8];
-            for _ in 0..rounds {
-                sums = sums.map(|sum| sum.mul_add(0.5, 1.0));
-            }
-            black_box(sums);
-            rounds * 8 * 2
-        }
+        Isa::Scalar => scalar_float_operations(rounds),
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2(proof) => x86::float_operations_avx2(proof, rounds),
         #[cfg(target_arch = "x86_64")]
+        Isa::AvxVnni(proof) => x86::float_operations_avx2(proof.avx2(), rounds),
+        #[cfg(target_arch = "x86_64")]
         Isa::Avx512(proof) => x86::float_operations_avx512(proof, rounds),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon(_) | Isa::NeonDot(_) => scalar_float_operations(rounds),
     }
 }
 
 /// The same for products of bytes, added in pairs or fours.
 fn byte_operations(isa: Isa, rounds: usize) -> usize {
     match isa {
-        Isa::Scalar => {
-            let mut sums = [0_i32; 8];
-            for round in 0..rounds {
-                let byte = i32::from(black_box(round.to_le_bytes()[0]));
-                sums = sums.map(|sum| sum.wrapping_add(byte * 3));
-            }
-            black_box(sums);
-            rounds * 8 * 2
-        }
+        Isa::Scalar => scalar_byte_operations(rounds),
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2(proof) => x86::byte_operations_avx2(proof, rounds),
         #[cfg(target_arch = "x86_64")]
+        Isa::AvxVnni(proof) => x86::byte_operations_avx_vnni(proof, rounds),
+        #[cfg(target_arch = "x86_64")]
         Isa::Avx512(proof) => x86::byte_operations_avx512(proof, rounds),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon(_) | Isa::NeonDot(_) => scalar_byte_operations(rounds),
     }
+}
+
+/// What the compiler makes of plain loops: for Arm no upper bound, but near one.
+fn scalar_float_operations(rounds: usize) -> usize {
+    let mut sums = [0.0_f32; 64];
+    for _ in 0..rounds {
+        sums = sums.map(|sum| sum.mul_add(0.5, 1.0));
+    }
+    black_box(sums);
+    rounds * 64 * 2
+}
+
+fn scalar_byte_operations(rounds: usize) -> usize {
+    let mut sums = [0_i32; 8];
+    for round in 0..rounds {
+        let byte = i32::from(black_box(round.to_le_bytes()[0]));
+        sums = sums.map(|sum| sum.wrapping_add(byte * 3));
+    }
+    black_box(sums);
+    rounds * 8 * 2
 }
 
 /// Reads a large buffer once a run, split over the threads as weights are.

@@ -7,7 +7,7 @@
 use std::arch::x86_64::*;
 use std::hint::black_box;
 
-use crate::isa::{Avx2, Avx512};
+use crate::isa::{Avx2, Avx512, AvxVnni};
 
 /// Independent sums with AVX2, which has 16 registers.
 const SUMS: usize = 12;
@@ -29,6 +29,12 @@ pub(super) fn float_operations_avx512(_proof: Avx512, rounds: usize) -> usize {
 pub(super) fn byte_operations_avx2(_proof: Avx2, rounds: usize) -> usize {
     // SAFETY: the proof says that this CPU has AVX2.
     unsafe { bytes_avx2(rounds) }
+    rounds * SUMS * 32 * 2
+}
+
+pub(super) fn byte_operations_avx_vnni(_proof: AvxVnni, rounds: usize) -> usize {
+    // SAFETY: the proof says that this CPU has AVX-VNNI.
+    unsafe { bytes_avx_vnni(rounds) }
     rounds * SUMS * 32 * 2
 }
 
@@ -70,6 +76,18 @@ fn bytes_avx2(rounds: usize) {
     for _ in 0..rounds {
         for sum in &mut sums {
             *sum = _mm256_add_epi16(*sum, _mm256_maddubs_epi16(weights, *sum));
+        }
+    }
+    black_box(sums);
+}
+
+#[target_feature(enable = "avx2,avxvnni")]
+fn bytes_avx_vnni(rounds: usize) {
+    let (a, b) = (_mm256_set1_epi8(black_box(3)), _mm256_set1_epi8(black_box(5)));
+    let mut sums = [_mm256_setzero_si256(); SUMS];
+    for _ in 0..rounds {
+        for sum in &mut sums {
+            *sum = _mm256_dpbusd_avx_epi32(*sum, a, b);
         }
     }
     black_box(sums);

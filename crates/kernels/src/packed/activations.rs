@@ -112,7 +112,9 @@ fn quantize(isa: Isa, x: (&[f32], &[f32]), out: Quantized) {
         Isa::Scalar => quantize_blocks(x, out),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the variants prove that the CPU has AVX2 and FMA.
-        Isa::Avx2(_) | Isa::Avx512(_) => unsafe { quantize_avx2(x, out) },
+        Isa::Avx2(_) | Isa::AvxVnni(_) | Isa::Avx512(_) => unsafe { quantize_avx2(x, out) },
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon(_) | Isa::NeonDot(_) => quantize_blocks(x, out),
     }
 }
 

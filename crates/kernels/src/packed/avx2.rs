@@ -24,24 +24,24 @@ use super::{Input, Panel};
 use crate::isa::Avx2;
 
 /// Rows of the input that a tile takes.
-const COLUMNS: usize = 4;
+pub(super) const COLUMNS: usize = 4;
 
 /// Rows of a register.
-const ROWS: usize = 8;
+pub(super) const ROWS: usize = 8;
 
 /// Half of the rows of a block in registers.
 #[derive(Clone, Copy)]
-struct Block {
-    steps: [__m256i; STEPS],
-    scales: [__m256; 2],
-    mins: [__m256; 2],
+pub(super) struct Block {
+    pub(super) steps: [__m256i; STEPS],
+    pub(super) scales: [__m256; 2],
+    pub(super) mins: [__m256; 2],
 }
 
 /// Where a block is: its number, and which half of the rows.
 #[derive(Clone, Copy)]
-struct Place {
-    index: usize,
-    half: usize,
+pub(super) struct Place {
+    pub(super) index: usize,
+    pub(super) half: usize,
 }
 
 /// Products of a panel with rows of the input.
@@ -194,7 +194,7 @@ unsafe fn chain(steps: &[__m256i], values: *const i32) -> __m256i {
 
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn block<const BITS: usize, const KIND: u8>(panel: Panel, place: Place) -> Block {
+pub(super) unsafe fn block<const BITS: usize, const KIND: u8>(panel: Panel, place: Place) -> Block {
     // SAFETY: the caller's `index` is below `panel.blocks`.
     unsafe {
         let (scales, mins) = scales::<BITS, KIND>(panel.scales, place);

@@ -14,8 +14,12 @@ mod activations;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx_vnni;
 mod format;
 mod layout;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod pack;
 #[cfg(target_arch = "x86_64")]
 mod prefetch;
@@ -249,7 +253,13 @@ fn widen(isa: Isa, layout: Layout, panel: Panel, wide: &mut Wide) {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2(proof) => avx2::widen(proof, layout, panel, wide),
         #[cfg(target_arch = "x86_64")]
+        Isa::AvxVnni(proof) => avx2::widen(proof.avx2(), layout, panel, wide),
+        #[cfg(target_arch = "x86_64")]
         Isa::Avx512(proof) => avx512::widen(proof, layout, panel, wide),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon(proof) => neon::widen(proof, layout, panel, wide),
+        #[cfg(target_arch = "aarch64")]
+        Isa::NeonDot(proof) => neon::widen(proof.neon(), layout, panel, wide),
     }
 }
 
@@ -259,7 +269,13 @@ fn wide_products(isa: Isa, wide: &Wide, x: &[Input], out: &mut [[f32; PANEL]]) {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2(proof) => avx2::wide_products(proof, wide, x, out),
         #[cfg(target_arch = "x86_64")]
+        Isa::AvxVnni(proof) => avx_vnni::wide_products(proof, wide, x, out),
+        #[cfg(target_arch = "x86_64")]
         Isa::Avx512(proof) => avx512::wide_products(proof, wide, x, out),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon(proof) => neon::wide_products(proof, wide, x, out),
+        #[cfg(target_arch = "aarch64")]
+        Isa::NeonDot(proof) => neon::wide_products_dot(proof, wide, x, out),
     }
 }
 
@@ -269,7 +285,13 @@ fn products(isa: Isa, layout: Layout, panel: Panel, x: &[Input], out: &mut [[f32
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2(proof) => avx2::products(proof, layout, panel, x, out),
         #[cfg(target_arch = "x86_64")]
+        Isa::AvxVnni(proof) => avx_vnni::products(proof, layout, panel, x, out),
+        #[cfg(target_arch = "x86_64")]
         Isa::Avx512(proof) => avx512::products(proof, layout, panel, x, out),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon(proof) => neon::products(proof, layout, panel, x, out),
+        #[cfg(target_arch = "aarch64")]
+        Isa::NeonDot(proof) => neon::products_dot(proof, layout, panel, x, out),
     }
 }
 

@@ -170,7 +170,7 @@ fn packed_bytes_in_shared_memory_make_the_same_matrix() {
     assert_eq!(at(start..start + len).unwrap().as_bytes(), own.as_bytes());
     assert!(at(start + 1..start + len + 1).is_none());
     assert!(at(start..start + len - 64).is_none());
-    assert!(at(start + 128..start + 128 + len).is_none());
+    assert!(at(start + 192..start + 192 + len).is_none());
     let wrong = PackedMatrix::from_packed(DType::F32, shape, &memory, start..start + len);
     assert!(wrong.is_none());
 }

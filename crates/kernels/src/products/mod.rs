@@ -101,7 +101,11 @@ fn tile<const R: usize, const C: usize>(
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2(proof) => avx2::tile(proof, rows, columns),
         #[cfg(target_arch = "x86_64")]
+        Isa::AvxVnni(proof) => avx2::tile(proof.avx2(), rows, columns),
+        #[cfg(target_arch = "x86_64")]
         Isa::Avx512(proof) => avx2::tile(proof.avx2(), rows, columns),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon(_) | Isa::NeonDot(_) => scalar::tile(rows, columns),
     }
 }
 
