@@ -28,8 +28,8 @@ pub struct EvidenceWords<'a> {
     /// not write `use` writes `useD`.
     allowed: Vec<String>,
     marks: BTreeSet<u8>,
-    piece: &'a dyn Fn(u32) -> Vec<u8>,
-    is_end: &'a dyn Fn(u32) -> bool,
+    piece: Box<dyn Fn(u32) -> Vec<u8> + Send + 'a>,
+    is_end: Box<dyn Fn(u32) -> bool + Send + 'a>,
     /// Bytes written so far.
     written: Vec<u8>,
     /// Tokens already in `written`.
@@ -41,8 +41,8 @@ impl<'a> EvidenceWords<'a> {
     /// `is_end` says which tokens end the turn.
     pub fn new(
         evidence: &[&str],
-        piece: &'a dyn Fn(u32) -> Vec<u8>,
-        is_end: &'a dyn Fn(u32) -> bool,
+        piece: impl Fn(u32) -> Vec<u8> + Send + 'a,
+        is_end: impl Fn(u32) -> bool + Send + 'a,
     ) -> Self {
         let allowed: BTreeSet<String> = evidence
             .iter()
@@ -57,6 +57,7 @@ impl<'a> EvidenceWords<'a> {
             .filter(|&byte| !is_word_byte(byte) && byte != b'\n' && byte != b'\r')
             .collect();
         let allowed = allowed.into_iter().collect();
+        let (piece, is_end) = (Box::new(piece), Box::new(is_end));
         Self { allowed, marks, piece, is_end, written: Vec::new(), seen: 0 }
     }
 

@@ -23,6 +23,12 @@ pub enum Error {
     #[error("bytes {range:?} of `{uri}` are not a stretch of its text")]
     BadRange { uri: String, range: Range<u64> },
 
+    #[error("the retrieval mode `{mode}` is not known")]
+    UnknownMode { mode: String },
+
+    #[error("cannot read the filter")]
+    Filter(#[from] plumb_retrieve::FilterError),
+
     #[error("the question is empty")]
     EmptyQuestion,
 

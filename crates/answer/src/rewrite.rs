@@ -7,10 +7,12 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use crate::words::{content_words, words};
 
-/// A turn of a conversation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A turn of a conversation. Its JSON form is what the journals hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Turn {
     /// The question as it was searched for.
     pub question: String,

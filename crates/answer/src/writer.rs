@@ -75,27 +75,36 @@ impl Writer for LocalWriter {
         request: &Request<'_>,
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<String, WriterError> {
-        // Text of documents can spell out the tokens that end a turn.
-        let defused = |message: &Message| {
-            Message::new(&message.role, &self.model.tokenizer().defuse(&message.content))
-        };
-        let messages: Vec<Message> = request.messages.iter().map(defused).collect();
-        let prompt = self.model.chat_prompt(&messages).map_err(|e| self.error(e))?;
-        let options = Options {
-            max_tokens: request.max_tokens,
-            stop: vec!["\n".to_owned()],
-            ..Options::default()
-        };
+        let (prompt, options) = prepared(&self.model, request).map_err(|e| self.error(e))?;
         let tokenizer = self.model.tokenizer();
         let piece = |token: u32| tokenizer.piece_bytes(token);
         let is_end = |token: u32| tokenizer.stop_ids().contains(&token);
-        let mut constraint = EvidenceWords::new(request.vocabulary, &piece, &is_end);
+        let mut constraint = EvidenceWords::new(request.vocabulary, piece, is_end);
         let written = self
             .model
             .generate(&prompt, &options, Some(&mut constraint), on_text)
             .map_err(|e| self.error(e))?;
         Ok(written.text)
     }
+}
+
+/// The prompt for `request`, and how it is continued.
+pub(crate) fn prepared(
+    model: &LanguageModel,
+    request: &Request<'_>,
+) -> Result<(Vec<u32>, Options), plumb_infer::Error> {
+    // Text of documents can spell out the tokens that end a turn.
+    let defused = |message: &Message| {
+        Message::new(&message.role, &model.tokenizer().defuse(&message.content))
+    };
+    let messages: Vec<Message> = request.messages.iter().map(defused).collect();
+    let prompt = model.chat_prompt(&messages)?;
+    let options = Options {
+        max_tokens: request.max_tokens,
+        stop: vec!["\n".to_owned()],
+        ..Options::default()
+    };
+    Ok((prompt, options))
 }
 
 /// Passes requests on and remembers what was written.

@@ -1,8 +1,7 @@
 //! `plumb answer`: stored answers, shown and re-run.
 
 use anyhow::{Context as _, Result, bail};
-use plumb_answer::{Answer, Turn};
-use serde::{Deserialize, Serialize};
+use plumb_answer::{Answer, StoredAnswer, Turn};
 use serde_json::json;
 
 use crate::ask::go_on;
@@ -10,7 +9,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::project::Project;
 use crate::render::{Wrapped, marked, sources};
-use crate::session::{Session, StoredSettings};
+use crate::session::Session;
 
 /// Show or re-run stored answers
 #[derive(clap::Subcommand, Debug)]
@@ -30,41 +29,12 @@ pub enum AnswerVerb {
     },
 }
 
-/// An answer with everything that its replay needs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Stored {
-    answer: Answer,
-    settings: StoredSettings,
-    history: Vec<StoredTurn>,
-    written: Vec<String>,
-    deterministic: bool,
-}
-
-/// A turn of a conversation, as the journals have it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct StoredTurn {
-    question: String,
-    answer: String,
-}
-
-impl From<&Turn> for StoredTurn {
-    fn from(turn: &Turn) -> Self {
-        Self { question: turn.question.clone(), answer: turn.answer.clone() }
-    }
-}
-
-impl From<StoredTurn> for Turn {
-    fn from(stored: StoredTurn) -> Self {
-        Self { question: stored.question, answer: stored.answer }
-    }
-}
-
 /// Stores `answer`, so that it can be shown and replayed.
 pub fn keep(project: &Project, session: &Session, answer: &Answer, history: &[Turn]) -> Result<()> {
-    let stored = Stored {
+    let stored = StoredAnswer {
         answer: answer.clone(),
         settings: session.settings.clone(),
-        history: history.iter().map(StoredTurn::from).collect(),
+        history: history.to_vec(),
         written: session.written.clone(),
         deterministic: session.is_deterministic(),
     };
@@ -85,7 +55,7 @@ fn list(project: &Project, context: &Context) -> Result<Exit> {
     let journal = project.answers()?;
     let mut rows = Vec::new();
     for (id, bytes) in journal.iter() {
-        let stored: Stored = serde_json::from_slice(&bytes?)?;
+        let stored: StoredAnswer = serde_json::from_slice(&bytes?)?;
         rows.push(json!({
             "answer_id": id,
             "status": stored.answer.status,
@@ -108,7 +78,7 @@ fn list(project: &Project, context: &Context) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn load(project: &Project, id: &str) -> Result<Stored> {
+fn load(project: &Project, id: &str) -> Result<StoredAnswer> {
     let journal = project.answers()?;
     let ids: Vec<&str> =
         journal.iter().map(|(known, _)| known).filter(|known| known.starts_with(id)).collect();
@@ -179,7 +149,7 @@ fn replay_all(project: &Project, ids: &[String], context: &Context) -> Result<Ex
     Ok(exit)
 }
 
-fn replay(project: &Project, stored: &Stored, context: &Context) -> Result<Answer> {
+fn replay(project: &Project, stored: &StoredAnswer, context: &Context) -> Result<Answer> {
     let snapshot = project.snapshot_named(&stored.answer.snapshot)?;
     let settings = stored.settings.clone();
     let mut session = if stored.deterministic {
@@ -190,6 +160,5 @@ fn replay(project: &Project, stored: &Stored, context: &Context) -> Result<Answe
         let recorded = (id, stored.written.clone());
         Session::with_recorded(project, context, snapshot, settings, recorded)?
     };
-    let history: Vec<Turn> = stored.history.iter().cloned().map(Turn::from).collect();
-    session.ask(&stored.answer.question, &history, &mut |_| go_on(context))
+    session.ask(&stored.answer.question, &stored.history, &mut |_| go_on(context))
 }

@@ -97,6 +97,8 @@ pub enum Verb {
     Embed(crate::embed::EmbedArgs),
     /// Sort passages, one a line of standard input, by how well they answer a query
     Rerank(crate::rerank::RerankArgs),
+    /// Serve models and documents to other programs over HTTP
+    Serve(crate::serve::ServeArgs),
     /// Measure speed
     #[command(subcommand)]
     Bench(crate::bench::BenchVerb),

@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::project::Project;
 use crate::render::{Wrapped, marked, sources};
-use crate::session::{Session, StoredSettings};
+use crate::session::{self, Session};
 
 /// Answer a question from the documents
 ///
@@ -94,7 +94,7 @@ pub fn run(args: &AskArgs, context: &Context) -> Result<Exit> {
         Some(prefix) => project.snapshot_named(prefix)?,
         None => project.snapshot()?,
     };
-    let settings = StoredSettings::new(&project.config, args.choices.filter.clone());
+    let settings = session::settings(&project.config, args.choices.filter.clone());
     let mut session = Session::open(&project, context, snapshot, settings)?;
     let answer = if context.json {
         session.ask(&args.question, &[], &mut |_| go_on(context))?

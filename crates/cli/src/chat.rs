@@ -5,13 +5,13 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use anyhow::{Context as _, Result, bail};
 use plumb_answer::Turn;
 
-use crate::answers::{self, StoredTurn};
+use crate::answers;
 use crate::ask::{Choices, ask_on_terminal, go_on, stale_notices};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::project::Project;
 use crate::render::sources;
-use crate::session::{Session, StoredSettings};
+use crate::session::{self, Session};
 
 /// Ask in a conversation
 ///
@@ -35,7 +35,7 @@ pub fn run(args: &ChatArgs, context: &Context) -> Result<Exit> {
         Some(id) => stored_conversation(&project, id)?,
         None => Vec::new(),
     };
-    let settings = StoredSettings::new(&project.config, args.choices.filter.clone());
+    let settings = session::settings(&project.config, args.choices.filter.clone());
     let mut session = Session::open(&project, context, project.snapshot()?, settings)?;
     let mut last = None;
     if let Some(turn) = history.last() {
@@ -104,8 +104,7 @@ fn print_prompt() -> Result<()> {
 
 /// Stores the conversation under the id of its last answer.
 fn keep_conversation(project: &Project, history: &[Turn], id: &str) -> Result<()> {
-    let turns: Vec<StoredTurn> = history.iter().map(StoredTurn::from).collect();
-    let json = serde_json::to_vec(&turns)?;
+    let json = serde_json::to_vec(history)?;
     project.conversations()?.append(id, &json).context("cannot store the conversation")
 }
 
@@ -126,7 +125,6 @@ fn stored_conversation(project: &Project, id: &str) -> Result<Vec<Turn>> {
         (several, _) => bail!("`{id}` is the beginning of {} answers", several.len()),
     };
     let bytes = journal.get(id)?.with_context(|| format!("the conversation `{id}` is gone"))?;
-    let turns: Vec<StoredTurn> = serde_json::from_slice(&bytes)
-        .with_context(|| format!("the conversation `{id}` cannot be read"))?;
-    Ok(turns.into_iter().map(Turn::from).collect())
+    serde_json::from_slice(&bytes)
+        .with_context(|| format!("the conversation `{id}` cannot be read"))
 }

@@ -4,6 +4,7 @@
 //! error; [`Config`] is what is run, with no option left open. Precedence is
 //! flag > environment > file > default, and is decided in [`Config::resolve`].
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -16,11 +17,21 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct File {
+    pub name: Option<String>,
+    pub serve: ServeFile,
     pub models: ModelsFile,
     pub chunks: ChunksFile,
     pub retrieval: RetrievalFile,
     pub answer: AnswerFile,
     pub threads: Option<usize>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServeFile {
+    pub listen: Option<SocketAddr>,
+    pub models: Option<Vec<String>>,
+    pub drain_seconds: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -101,6 +112,12 @@ pub enum KvCacheName {
 }
 
 impl KvCacheName {
+    /// The one that is written so.
+    pub fn named(name: &str) -> Result<Self> {
+        let known = [Self::F32, Self::F16, Self::Q8].into_iter().find(|kind| kind.name() == name);
+        known.ok_or_else(|| anyhow!("`{name}` is no kind of cache; known are f32, f16 and q8"))
+    }
+
     /// As it is written.
     pub const fn name(self) -> &'static str {
         match self {
@@ -124,6 +141,9 @@ impl From<KvCacheName> for CacheType {
 /// Settings with nothing left open.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
+    /// What the collection of this project is called; by default as its folder.
+    pub name: Option<String>,
+    pub serve: Serve,
     /// A catalogue name or a path.
     pub embedder: String,
     /// A catalogue name or a path; with `endpoint`, the name of its model.
@@ -138,6 +158,16 @@ pub struct Config {
     pub max_sentences: usize,
     pub wording: WordingName,
     pub threads: NonZeroUsize,
+}
+
+/// How `plumb serve` serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Serve {
+    pub listen: SocketAddr,
+    /// Generators beside the one that words answers.
+    pub models: Vec<String>,
+    /// What running requests may still take after the order to stop.
+    pub drain_seconds: u64,
 }
 
 /// What flags and the environment say.
@@ -169,7 +199,17 @@ impl Config {
             ModeName::Dense => Mode::Dense,
             ModeName::Lexical => Mode::Lexical,
         };
+        if let Some(name) = &file.name {
+            check_name(name)?;
+        }
+        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 8321));
         Ok(Self {
+            name: file.name,
+            serve: Serve {
+                listen: file.serve.listen.unwrap_or(local),
+                models: file.serve.models.unwrap_or_default(),
+                drain_seconds: file.serve.drain_seconds.unwrap_or(30),
+            },
             embedder: file.models.embedder.unwrap_or_else(|| DEFAULT_EMBEDDER.to_owned()),
             generator: file.models.generator.unwrap_or_else(|| DEFAULT_GENERATOR.to_owned()),
             endpoint: file.models.endpoint,
@@ -188,6 +228,15 @@ impl Config {
             .unwrap_or(NonZeroUsize::MIN),
         })
     }
+}
+
+/// A name is part of a model id and of addresses.
+fn check_name(name: &str) -> Result<()> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || !name.chars().all(is_plain) || name.starts_with('.') {
+        bail!("`name` is `{name}`; it must be of letters, digits, `-`, `_` and `.`");
+    }
+    Ok(())
 }
 
 fn positive(key: &str, value: Option<usize>, default: usize) -> Result<usize> {
@@ -223,6 +272,7 @@ pub fn file_in(folder: &Path) -> Option<PathBuf> {
 /// What `plumb init` writes: every key with its default, commented out.
 pub const TEMPLATE: &str = r#"# Settings of this project. Every key is optional; the values shown are the defaults.
 
+# name = "handbook"                 # of the collection, as `docs/NAME`; default: the folder's name
 # threads = 2                       # default: the cores of this machine
 
 [models]
@@ -244,6 +294,11 @@ pub const TEMPLATE: &str = r#"# Settings of this project. Every key is optional;
 # wording = "write"                 # write: the generator words the answer | quote: the quotes are it
 # threshold = 0.5                   # support below which `ask` abstains
 # max_sentences = 4                 # sentences of evidence, at most
+
+[serve]
+# listen = "127.0.0.1:8321"
+# models = []                       # generators to serve beside the one above
+# drain_seconds = 30                # for running requests, after Ctrl-C
 "#;
 
 #[cfg(test)]
@@ -266,7 +321,7 @@ mod tests {
         let uncommented: String = TEMPLATE
             .lines()
             .map(|line| line.strip_prefix("# ").filter(|l| l.contains(" = ")).unwrap_or(line))
-            .filter(|line| !line.starts_with("endpoint"))
+            .filter(|line| !["endpoint", "name"].iter().any(|key| line.starts_with(key)))
             .map(|line| format!("{line}\n"))
             .collect();
         assert_eq!(resolve(&uncommented).unwrap(), resolve("").unwrap());
@@ -277,6 +332,14 @@ mod tests {
         let error = resolve("[retrieval]\ntopk = 3\n").unwrap_err().to_string();
         assert!(error.starts_with("`retrieval.topk`: unknown field `topk`"), "{error}");
         assert!(error.contains("`top_k`"), "{error}");
+    }
+
+    #[test]
+    fn a_name_that_is_no_part_of_an_address_is_refused() {
+        assert_eq!(resolve("name = \"handbook\"").unwrap().name.as_deref(), Some("handbook"));
+        for name in ["", "a b", "../x", "a/b"] {
+            assert!(resolve(&format!("name = {name:?}")).is_err(), "{name}");
+        }
     }
 
     #[test]

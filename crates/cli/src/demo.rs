@@ -17,7 +17,7 @@ use crate::exit::Exit;
 use crate::models;
 use crate::project::{DATA_FOLDER, Project};
 use crate::render::sources;
-use crate::session::{Session, StoredSettings};
+use crate::session::{self, Session};
 
 /// The handbook, so that a binary alone can show what it does.
 static HANDBOOK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../docs/handbook");
@@ -54,6 +54,7 @@ pub fn run(args: &DemoArgs, context: &Context) -> Result<Exit> {
     write_if_changed(&HANDBOOK, &pages.join("handbook"))?;
     write_if_changed(&GUIDE, &pages.join("guide"))?;
     let context = Context { folder: root.clone(), ..context.clone() };
+    name_collection(&root)?;
     let project = Project::init(&context)?;
     let indexing = Instant::now();
     let files = plumb_ingest::walk(&pages).files;
@@ -89,6 +90,18 @@ pub fn run(args: &DemoArgs, context: &Context) -> Result<Exit> {
     Ok(if as_expected { Exit::Done } else { Exit::Failed })
 }
 
+/// Names the collection of a new demo after what is in it, not after its folder.
+fn name_collection(root: &Path) -> Result<()> {
+    let path = root.join("plumb.toml");
+    if path.exists() {
+        return Ok(());
+    }
+    let named = crate::config::TEMPLATE.replacen("# name =", "name =", 1);
+    std::fs::create_dir_all(root)
+        .and_then(|()| std::fs::write(&path, named))
+        .with_context(|| format!("cannot write `{}`", path.display()))
+}
+
 /// The demo writes only into a folder that is new, empty or its own.
 fn check_folder(root: &Path) -> Result<()> {
     let is_foreign = root.exists()
@@ -119,7 +132,7 @@ fn write_if_changed(pages: &Dir<'_>, folder: &Path) -> Result<()> {
 }
 
 fn ask_all(project: &Project, context: &Context) -> Result<Vec<Answer>> {
-    let settings = StoredSettings::new(&project.config, None);
+    let settings = session::settings(&project.config, None);
     let mut session = Session::open(project, context, project.snapshot()?, settings)?;
     let mut all = Vec::new();
     for question in QUESTIONS {

@@ -32,6 +32,7 @@ mod rebuild;
 mod render;
 mod rerank;
 mod search;
+mod serve;
 mod session;
 mod snapshots;
 mod status;
@@ -98,6 +99,7 @@ fn run(cli: &Cli) -> Result<Exit> {
         Verb::Embed(args) => embed::run(args, &context),
         Verb::Rerank(args) => rerank::run(args, &context),
         Verb::Bench(verb) => bench::run(verb, &context),
+        Verb::Serve(args) => serve::run(args, &context),
         Verb::Doctor => doctor::run(&context),
         Verb::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "plumb", &mut io::stdout());

@@ -1,11 +1,11 @@
 //! Everything loaded that questions need, so that a conversation loads it once.
 
-use anyhow::{Result, bail};
-use plumb_answer::{Answer, ModelId, OnEvent, Recorder, Replayer, Settings, Sources, Turn, Writer};
-use plumb_retrieve::{Filter, Fusion, Mode};
+use anyhow::Result;
+use plumb_answer::{
+    Answer, ModelId, OnEvent, Recorder, Replayer, Settings, Sources, StoredSettings, Turn, Writer,
+};
 use plumb_store::Snapshot;
 use plumb_text::Analyzer;
-use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, KvCacheName, WordingName};
 use crate::context::Context;
@@ -14,63 +14,20 @@ use crate::generator::Generator;
 use crate::models::locate;
 use crate::project::{LoadedEmbedder, Project, analyzer};
 
-/// The settings of an answer as they are stored with it, for its replay.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct StoredSettings {
-    pub top_k: usize,
-    /// `fused`, `reciprocal-rank`, `dense` or `lexical`.
-    pub mode: String,
-    pub dense_weight: f32,
-    pub max_sentences: usize,
-    pub threshold: f32,
-    pub writes: bool,
-    pub filter: Option<String>,
-    pub generator: String,
-    pub endpoint: Option<String>,
-    /// Answers that do not say were written when there was no choice.
-    #[serde(default)]
-    pub kv_cache: KvCacheName,
-}
-
-impl StoredSettings {
-    pub fn new(config: &Config, filter: Option<String>) -> Self {
-        let (mode, dense_weight) = match config.mode {
-            Mode::Dense => ("dense", 1.0),
-            Mode::Lexical => ("lexical", 0.0),
-            Mode::Fused(Fusion::Weighted { dense_weight }) => ("fused", dense_weight),
-            Mode::Fused(Fusion::ReciprocalRank { .. }) => ("reciprocal-rank", 0.5),
-        };
-        Self {
-            top_k: config.top_k,
-            mode: mode.to_owned(),
-            dense_weight,
-            max_sentences: config.max_sentences,
-            threshold: config.threshold,
-            writes: config.wording == WordingName::Write,
-            filter,
-            generator: config.generator.clone(),
-            endpoint: config.endpoint.clone(),
-            kv_cache: config.kv_cache,
-        }
-    }
-
-    fn resolve(&self) -> Result<Settings> {
-        let mode = match self.mode.as_str() {
-            "dense" => Mode::Dense,
-            "lexical" => Mode::Lexical,
-            "reciprocal-rank" => Mode::Fused(Fusion::ReciprocalRank { k: 60.0 }),
-            "fused" => Mode::Fused(Fusion::Weighted { dense_weight: self.dense_weight }),
-            other => {
-                bail!("the stored answer has the retrieval mode `{other}`, which is not known")
-            }
-        };
-        Ok(Settings {
-            top_k: self.top_k,
-            mode,
-            max_sentences: self.max_sentences,
-            threshold: self.threshold,
-            filter: self.filter.as_deref().map(Filter::parse).transpose()?,
-        })
+/// The settings of answers under `config`, as they are stored with them.
+pub fn settings(config: &Config, filter: Option<String>) -> StoredSettings {
+    let (mode, dense_weight) = StoredSettings::stored_mode(config.mode);
+    StoredSettings {
+        top_k: config.top_k,
+        mode,
+        dense_weight,
+        max_sentences: config.max_sentences,
+        threshold: config.threshold,
+        writes: config.wording == WordingName::Write,
+        filter,
+        generator: config.generator.clone(),
+        endpoint: config.endpoint.clone(),
+        kv_cache: config.kv_cache.name().to_owned(),
     }
 }
 
@@ -166,6 +123,6 @@ fn writer(
         return Ok(Some(Box::new(endpoint)));
     }
     let located = locate(context, &settings.generator)?;
-    let stored = settings.kv_cache.into();
+    let stored = KvCacheName::named(&settings.kv_cache)?.into();
     Ok(Some(Box::new(Generator::new(located, project.config.threads, stored))))
 }

@@ -55,7 +55,7 @@ pub struct Located {
     /// Of the weights; of the hashes of their files if there are several.
     pub sha256: String,
     /// Where the weights are kept as a generator computes with them.
-    packed: PathBuf,
+    pub packed: PathBuf,
 }
 
 impl Located {

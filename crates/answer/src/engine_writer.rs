@@ -1,0 +1,115 @@
+//! A model that serves many requests, as a writer of answers.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+use plumb_infer::{Engine, Event, LanguageModel, Priority};
+
+use crate::answer::ModelId;
+use crate::constraint::EvidenceWords;
+use crate::writer::{Request, Writer, WriterError, prepared};
+
+/// How often a writer that waits looks whether it is still wanted.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// An [`Engine`] that words answers beside its other requests, held to the
+/// words of the evidence as [`LocalWriter`](crate::LocalWriter) is, and with
+/// the same text.
+pub struct EngineWriter {
+    model: Arc<LanguageModel>,
+    engine: Arc<Engine>,
+    id: ModelId,
+    is_cancelled: Arc<AtomicBool>,
+}
+
+/// The one who asked has gone.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody waits for it any more")]
+pub struct Cancelled;
+
+impl EngineWriter {
+    /// Lets `engine`, which runs `model`, write. Once `is_cancelled` is set it
+    /// fails with [`Cancelled`], also while it reads.
+    pub fn new(
+        (model, engine): (Arc<LanguageModel>, Arc<Engine>),
+        id: ModelId,
+        is_cancelled: Arc<AtomicBool>,
+    ) -> Self {
+        Self { model, engine, id, is_cancelled }
+    }
+
+    fn error(&self, source: impl std::error::Error + Send + Sync + 'static) -> WriterError {
+        WriterError { model: self.id.name.clone(), source: Box::new(source) }
+    }
+
+    fn submit(&self, request: &Request<'_>) -> Result<Writing, plumb_infer::Error> {
+        let (prompt, options) = prepared(&self.model, request)?;
+        let (pieces, ends) = (self.model.clone(), self.model.clone());
+        let constraint = EvidenceWords::new(
+            request.vocabulary,
+            move |token| pieces.tokenizer().piece_bytes(token),
+            move |token| ends.tokenizer().stop_ids().contains(&token),
+        );
+        let (sender, events) = mpsc::channel();
+        let request = plumb_infer::Request {
+            prompt,
+            options,
+            constraint: Some(Box::new(constraint)),
+            priority: Priority::Interactive,
+        };
+        let on_event = Box::new(move |event| match sender.send(event) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        });
+        let ticket = self.engine.submit(request, on_event)?;
+        Ok(Writing { events, _ticket: ticket })
+    }
+}
+
+/// A request that the engine has; dropping it cancels the request.
+struct Writing {
+    events: mpsc::Receiver<Event>,
+    _ticket: plumb_infer::Ticket,
+}
+
+impl Writer for EngineWriter {
+    fn id(&self) -> ModelId {
+        self.id.clone()
+    }
+
+    fn is_deterministic(&self) -> bool {
+        true
+    }
+
+    fn write(
+        &mut self,
+        request: &Request<'_>,
+        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<String, WriterError> {
+        let writing = self.submit(request).map_err(|error| self.error(error))?;
+        let mut text = String::new();
+        loop {
+            match writing.events.recv_timeout(LOOK) {
+                Ok(Event::Text(piece)) => {
+                    text.push_str(&piece);
+                    if on_text(&piece).is_break() {
+                        return Ok(text);
+                    }
+                }
+                Ok(Event::Done(done)) => {
+                    return done.map(|done| done.text).map_err(|error| self.error(error));
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(self.error(plumb_infer::Error::EngineClosed));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if self.is_cancelled.load(Ordering::Acquire) {
+                return Err(self.error(Cancelled));
+            }
+        }
+    }
+}

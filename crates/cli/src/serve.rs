@@ -1,0 +1,165 @@
+//! `plumb serve`: models and documents over HTTP.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use plumb_serve::{CollectionSource, Limits, ModelSource, Settings};
+use serde_json::json;
+
+use crate::config::{Config, KvCacheName, WordingName};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::models::{Located, locate};
+use crate::project::{DATA_FOLDER, Project, resolve};
+use crate::session;
+
+/// Serve models and documents to other programs over HTTP
+///
+/// The project's documents are the model `docs/NAME`, which answers with
+/// citations; its generator is a model under its own name. Without a project,
+/// give a generator with --model. Ctrl-C lets running requests finish.
+#[derive(clap::Args, Debug)]
+pub struct ServeArgs {
+    /// Address to listen on (default: 127.0.0.1:8321; port 0 takes a free one)
+    #[arg(long, value_name = "ADDRESS:PORT", env = "PLUMB_LISTEN")]
+    listen: Option<SocketAddr>,
+
+    /// Generators to serve beside the project's: names of `plumb model list`, or paths
+    #[arg(long = "model", value_name = "MODEL")]
+    models: Vec<String>,
+}
+
+pub fn run(args: &ServeArgs, context: &Context) -> Result<Exit> {
+    let settings = settings(args, context)?;
+    let (json, context) = (context.json, context.clone());
+    plumb_serve::run(settings, Box::new(io::stderr()), move |address| {
+        let url = format!("http://{address}");
+        // Nothing can be done about a closed standard output.
+        let _ = if json {
+            context.print_json(&json!({"url": url}))
+        } else {
+            context.say(format!("serving at {url}"))
+        };
+    })?;
+    Ok(Exit::Done)
+}
+
+fn settings(args: &ServeArgs, context: &Context) -> Result<Settings> {
+    let has_project = context.folder.ancestors().any(|folder| folder.join(DATA_FOLDER).is_dir());
+    if !has_project && args.models.is_empty() {
+        // Says that there is none, and what to do.
+        Project::find(context)?;
+    }
+    let mut models = args.models.clone();
+    let (config, collections, embedders) = if has_project {
+        let project = Project::find(context)?;
+        let (collection, embedder) = collection(&project, context, &mut models)?;
+        (project.config, vec![collection], vec![embedder])
+    } else {
+        (resolve(context, &context.folder)?, Vec::new(), Vec::new())
+    };
+    models.extend(config.serve.models.iter().cloned());
+    Ok(Settings {
+        listen: args.listen.unwrap_or(config.serve.listen),
+        threads: config.threads,
+        generators: generators(&models, context)?,
+        embedders,
+        collections,
+        limits: Limits {
+            drain: Duration::from_secs(config.serve.drain_seconds),
+            ..Limits::default()
+        },
+    })
+}
+
+/// The project as a collection, and its embedder. Its generator goes before
+/// `models`.
+fn collection(
+    project: &Project,
+    context: &Context,
+    models: &mut Vec<String>,
+) -> Result<(CollectionSource, ModelSource)> {
+    let config = &project.config;
+    if let (Some(endpoint), WordingName::Write) = (&config.endpoint, config.wording) {
+        bail!(
+            "`models.endpoint` is `{endpoint}`: `plumb serve` words answers with a model of this \
+             machine; leave it out, or set `answer.wording` to \"quote\""
+        );
+    }
+    if config.kv_cache != KvCacheName::F16 {
+        bail!(
+            "`models.kv_cache` is `{}`: `plumb serve` keeps keys and values as f16; leave it out",
+            config.kv_cache.name()
+        );
+    }
+    let embedder = source(locate(context, &config.embedder)?);
+    let mut settings = session::settings(config, None);
+    if settings.writes {
+        let generator = locate(context, &config.generator)?;
+        settings.generator.clone_from(&generator.name);
+        models.insert(0, config.generator.clone());
+    }
+    let collection = CollectionSource {
+        name: collection_name(config, &project.root),
+        folder: project.root.join(DATA_FOLDER),
+        embedder: embedder.name.clone(),
+        settings,
+    };
+    Ok((collection, embedder))
+}
+
+/// What the settings say, or the folder's name with what an address cannot
+/// hold left out.
+fn collection_name(config: &Config, root: &Path) -> String {
+    if let Some(name) = &config.name {
+        return name.clone();
+    }
+    let folder = root.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let plain: String = folder.chars().map(|c| if is_plain(c) { c } else { '-' }).collect();
+    match plain.trim_matches(['.', '-']) {
+        "" => "documents".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+/// Each model once.
+fn generators(names: &[String], context: &Context) -> Result<Vec<ModelSource>> {
+    let mut all: Vec<ModelSource> = Vec::new();
+    for name in names {
+        let model = source(locate(context, name)?);
+        if !all.iter().any(|known| known.name == model.name) {
+            all.push(model);
+        }
+    }
+    Ok(all)
+}
+
+fn source(located: Located) -> ModelSource {
+    ModelSource {
+        name: located.name,
+        path: located.path,
+        sha256: located.sha256,
+        packed: Some(located.packed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_collection_is_called_after_its_folder_unless_the_settings_say_otherwise() {
+        let file = |text: &str| {
+            let file = toml::from_str(text).unwrap();
+            Config::resolve(file, &crate::config::Overrides::default(), 1).unwrap()
+        };
+        let name = |text: &str, root: &str| collection_name(&file(text), Path::new(root));
+        assert_eq!(name("", "/srv/me/My notes"), "My-notes");
+        assert_eq!(name("", "/"), "documents");
+        assert_eq!(name("name = \"handbook\"", "/srv/me/x"), "handbook");
+    }
+}

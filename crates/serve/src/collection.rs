@@ -1,0 +1,203 @@
+//! A project opened for serving: its documents as they are now, and the models
+//! that answer from them.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use plumb_answer::{
+    Answer, ModelId, OnEvent, Recorder, Settings as AnswerSettings, Sources, Status, StoredAnswer,
+    StoredSettings, Turn, Writer,
+};
+use plumb_infer::Embedder;
+use plumb_store::{Journal, Reader, Snapshot, Store};
+use plumb_text::Analyzer;
+
+use crate::clock;
+use crate::error::Error;
+use crate::failure::{Failure, Kind, chain};
+use crate::generator::Generator;
+use crate::settings::{CollectionSource, Settings};
+use crate::state::App;
+
+/// Where a store remembers the hash of the weights that its vectors are from.
+const META_EMBEDDER_SHA256: &str = "embedder_sha256";
+const META_EMBEDDER: &str = "embedder";
+
+/// The documents of one project. All functions that search or answer compute
+/// and read files: call them on the worker pool.
+pub struct Collection {
+    pub name: String,
+    /// The folder with the index and the journals.
+    pub folder: PathBuf,
+    pub embedder: Arc<Embedder>,
+    pub embedder_id: ModelId,
+    pub analyzer: Analyzer,
+    pub settings: StoredSettings,
+    /// When it was opened, in seconds since 1970.
+    pub opened: u64,
+    resolved: AnswerSettings,
+    /// Words answers; quotes are the answers without it.
+    generator: Option<Arc<Generator>>,
+    reader: Mutex<Reader>,
+    answers: Mutex<Journal>,
+}
+
+impl Collection {
+    /// Opens what `source` names. Loads the embedder.
+    pub fn open(
+        source: &CollectionSource,
+        settings: &Settings,
+        generators: &[Arc<Generator>],
+    ) -> Result<Self, Error> {
+        let name = || source.name.clone();
+        let wanted = |model: &str| Error::NoModel { collection: name(), model: model.to_owned() };
+        let model = settings.embedders.iter().find(|m| m.name == source.embedder);
+        let model = model.ok_or_else(|| wanted(&source.embedder))?;
+        let failed = |source| Error::Collection { name: name(), source };
+        let reader = open_reader(source).map_err(failed)?;
+        let embedder_id = ModelId { name: model.name.clone(), sha256: Some(model.sha256.clone()) };
+        check_embedder(&source.name, &reader.snapshot(), &embedder_id)?;
+        let generator = match source.settings.writes {
+            true => {
+                let found = generators.iter().find(|g| g.id.name == source.settings.generator);
+                Some(found.ok_or_else(|| wanted(&source.settings.generator))?.clone())
+            }
+            false => None,
+        };
+        let resolved = source.settings.resolve();
+        let loaded = Embedder::load(&model.path, settings.threads);
+        Ok(Self {
+            name: name(),
+            folder: source.folder.clone(),
+            embedder: Arc::new(
+                loaded.map_err(|source| Error::Model { name: model.name.clone(), source })?,
+            ),
+            embedder_id,
+            analyzer: Analyzer::english(),
+            settings: source.settings.clone(),
+            opened: clock::unix_seconds(),
+            resolved: resolved.map_err(|source| Error::Answers { name: name(), source })?,
+            generator,
+            reader: Mutex::new(reader),
+            answers: Mutex::new(Journal::open(&source.folder.join("answers.log")).map_err(failed)?),
+        })
+    }
+
+    /// The last commit, by whichever process.
+    pub fn snapshot(&self) -> Result<Snapshot, Failure> {
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = reader.refresh().map_err(|error| Failure::internal(chain(&error)))?;
+        let snapshot = reader.snapshot();
+        if is_new && let Err(error) = check_embedder(&self.name, &snapshot, &self.embedder_id) {
+            return Err(Failure::new(Kind::Conflict, chain(&error)));
+        }
+        Ok(snapshot)
+    }
+
+    /// Answers `question` after `history`, keeps the answer in the journal and
+    /// tells `on_event` on the way. Once `is_cancelled` is set it fails soon.
+    pub fn ask(
+        &self,
+        app: &App,
+        (question, history): (&str, &[Turn]),
+        is_cancelled: &Arc<AtomicBool>,
+        on_event: &mut OnEvent<'_>,
+    ) -> Result<Answer, Failure> {
+        let snapshot = self.snapshot()?;
+        let sources = Sources {
+            snapshot: &snapshot,
+            embedder: &self.embedder,
+            embedder_id: self.embedder_id.clone(),
+            analyzer: &self.analyzer,
+            settings: &self.resolved,
+        };
+        let mut writer = self.generator.as_ref().map(|g| g.writer(is_cancelled.clone()));
+        let mut recorder = writer.as_mut().map(|writer| Recorder::new(writer));
+        let borrowed = recorder.as_mut().map(|recorder| recorder as &mut dyn Writer);
+        let answer =
+            plumb_answer::ask(&sources, question, history, borrowed, on_event).map_err(failure)?;
+        let written = recorder.map_or_else(Vec::new, Recorder::into_written);
+        self.measure(app, &answer);
+        self.keep(&answer, history, written)?;
+        Ok(answer)
+    }
+
+    /// How many tokens `text` has for the generator, or else for the embedder.
+    pub fn count_tokens(&self, text: &str) -> usize {
+        let counted = match &self.generator {
+            Some(generator) => generator.model.count_tokens(text),
+            None => self.embedder.count_tokens(text),
+        };
+        counted.unwrap_or(text.len())
+    }
+
+    fn keep(&self, answer: &Answer, history: &[Turn], written: Vec<String>) -> Result<(), Failure> {
+        let stored = StoredAnswer {
+            answer: answer.clone(),
+            settings: self.settings.clone(),
+            history: history.to_vec(),
+            written,
+            deterministic: true,
+        };
+        let json = serde_json::to_vec(&stored).map_err(|e| Failure::internal(chain(&e)))?;
+        let mut journal = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        journal.append(&answer.answer_id, &json).map_err(|e| Failure::internal(chain(&e)))
+    }
+
+    fn measure(&self, app: &App, answer: &Answer) {
+        let status = match answer.status {
+            Status::Answered => "answered",
+            Status::Abstained => "abstained",
+        };
+        app.metrics.answers.add(&[&self.name, status], 1);
+        let ms = |lap: &str| answer.timings_ms.get(lap).copied().unwrap_or_default();
+        let seconds = (ms("embed") + ms("search")) / 1e3;
+        app.metrics.retrieval_seconds.observe(&[&self.name], seconds);
+    }
+}
+
+/// Opens the index; an empty one is made where there is none.
+fn open_reader(source: &CollectionSource) -> Result<Reader, plumb_store::Error> {
+    let index = source.folder.join("index");
+    if !index.is_dir() {
+        drop(Store::open(&index)?);
+    }
+    Reader::open(&index)
+}
+
+/// Refuses an embedder other than the one that made the stored vectors.
+fn check_embedder(collection: &str, snapshot: &Snapshot, id: &ModelId) -> Result<(), Error> {
+    let meta = snapshot.meta();
+    match meta.get(META_EMBEDDER_SHA256) {
+        Some(sha256) if Some(sha256) != id.sha256.as_ref() => Err(Error::OtherEmbedder {
+            collection: collection.to_owned(),
+            made: meta.get(META_EMBEDDER).cloned().unwrap_or_else(|| "another model".to_owned()),
+            set: id.name.clone(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn failure(error: plumb_answer::Error) -> Failure {
+    use plumb_answer::Error as Answer;
+    match error {
+        Answer::EmptyQuestion => Failure::new(Kind::Invalid, "the question is empty"),
+        Answer::Interrupted => Failure::new(Kind::Deadline, "the question was interrupted"),
+        Answer::Writer(error) => writer_failure(&error),
+        error => Failure::internal(chain(&error)),
+    }
+}
+
+/// A writer wraps the engine's own error: a full queue is no fault of this
+/// server.
+fn writer_failure(error: &plumb_answer::WriterError) -> Failure {
+    match error.source.downcast_ref::<plumb_infer::Error>() {
+        Some(plumb_infer::Error::EngineBusy { .. }) => Failure::new(Kind::Busy, chain(error)),
+        Some(plumb_infer::Error::EngineClosed) => Failure::unavailable("the server is stopping"),
+        _ if error.source.is::<plumb_answer::Cancelled>() => {
+            Failure::new(Kind::Deadline, "the question was interrupted")
+        }
+        _ => Failure::internal(chain(error)),
+    }
+}

@@ -1,0 +1,179 @@
+//! A request to an engine, as a stream of its texts.
+//!
+//! Dropping it cancels what the engine does for it, within one step.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Instant;
+
+use plumb_infer::{
+    Event, Finish, Generation, Grammar, Options, Priority, Request, Ticket, derived_seed,
+};
+use tokio::sync::mpsc;
+
+use crate::failure::{Failure, Kind};
+use crate::generator::Generator;
+use crate::state::App;
+
+/// What is to be generated.
+pub struct Job {
+    pub prompt: Vec<u32>,
+    pub options: Options,
+    pub grammar: Option<Grammar>,
+    /// Continuations, at least 1.
+    pub n: usize,
+    /// When the request arrived.
+    pub arrived: Instant,
+}
+
+/// What comes of a [`Job`]. The number is that of the continuation.
+#[derive(Debug)]
+pub enum Piece {
+    Text(usize, String),
+    /// The last of this continuation.
+    Done(usize, Generation),
+}
+
+/// A job that an engine has.
+pub struct Generating {
+    app: Arc<App>,
+    model: String,
+    events: mpsc::UnboundedReceiver<(usize, Event)>,
+    /// Dropped with this, which cancels what still runs.
+    _tickets: Vec<Ticket>,
+    arrived: Instant,
+    submitted: Instant,
+    /// When each continuation had its last text.
+    last: Vec<Option<Instant>>,
+    left: usize,
+}
+
+impl Generating {
+    /// Hands `job` to the engine of `generator`. Fails if it cannot be done or
+    /// too many wait.
+    pub fn start(app: &Arc<App>, generator: &Generator, job: Job) -> Result<Self, Failure> {
+        check_room(&job, generator, app)?;
+        let (sender, events) = mpsc::unbounded_channel();
+        let mut tickets = Vec::new();
+        for index in 0..job.n {
+            let sender = sender.clone();
+            let on_event = Box::new(move |event| match sender.send((index, event)) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            });
+            let mut options = job.options.clone();
+            options.sampling.seed = derived_seed(job.options.sampling.seed, index);
+            let constraint = job.grammar.as_ref().map(Grammar::constraint);
+            let request = Request {
+                prompt: job.prompt.clone(),
+                options,
+                constraint: constraint.map(|c| Box::new(c) as _),
+                priority: Priority::Interactive,
+            };
+            tickets.push(generator.engine.submit(request, on_event)?);
+        }
+        Ok(Self {
+            app: app.clone(),
+            model: generator.id.name.clone(),
+            events,
+            _tickets: tickets,
+            arrived: job.arrived,
+            submitted: Instant::now(),
+            last: vec![None; job.n],
+            left: job.n,
+        })
+    }
+
+    /// How many continuations there will be.
+    pub fn choices(&self) -> usize {
+        self.last.len()
+    }
+
+    /// What comes next; `None` after the last continuation is done.
+    ///
+    /// Fails when the deadline has passed, when the server has to stop, or when
+    /// the engine failed.
+    pub async fn next(&mut self) -> Result<Option<Piece>, Failure> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let deadline = (self.arrived + self.app.settings.limits.request).into();
+        let event = tokio::select! {
+            event = tokio::time::timeout_at(deadline, self.events.recv()) => event,
+            () = self.app.drain.over() => {
+                return Err(Failure::unavailable("the server stopped before the end"));
+            }
+        };
+        let seconds = self.app.settings.limits.request.as_secs();
+        let passed = |_| Failure::new(Kind::Deadline, format!("it took more than {seconds} s"));
+        let ended = || Failure::unavailable("the engine of this model has stopped");
+        match event.map_err(passed)?.ok_or_else(ended)? {
+            (index, Event::Text(text)) => {
+                self.time(index);
+                Ok(Some(Piece::Text(index, text)))
+            }
+            (index, Event::Done(done)) => {
+                self.left -= 1;
+                let done = done?;
+                self.app.metrics.generated(&self.model, &done, self.submitted.elapsed());
+                Ok(Some(Piece::Done(index, done)))
+            }
+        }
+    }
+
+    /// All continuations, when they are done.
+    pub async fn all(mut self) -> Result<Vec<Generation>, Failure> {
+        let mut all: Vec<Option<Generation>> = vec![None; self.last.len()];
+        while let Some(piece) = self.next().await? {
+            if let Piece::Done(index, done) = piece {
+                all[index] = Some(done);
+            }
+        }
+        Ok(all.into_iter().flatten().collect())
+    }
+
+    fn time(&mut self, index: usize) {
+        let now = Instant::now();
+        let metrics = &self.app.metrics;
+        match self.last[index].replace(now) {
+            None => {
+                let waited = now.duration_since(self.arrived);
+                metrics.first_token_seconds.observe(&[&self.model], waited.as_secs_f64());
+            }
+            Some(before) => {
+                let waited = now.duration_since(before);
+                metrics.inter_token_seconds.observe(&[&self.model], waited.as_secs_f64());
+            }
+        }
+    }
+}
+
+/// The tokens that a prompt and its completion may have together.
+pub fn room(generator: &Generator, app: &App) -> usize {
+    generator.model.context().min(app.settings.limits.engine.cache_tokens)
+}
+
+/// Refuses what does not fit, with the numbers: nothing is cut off.
+fn check_room(job: &Job, generator: &Generator, app: &App) -> Result<(), Failure> {
+    let (prompt, wanted) = (job.prompt.len(), job.options.max_tokens);
+    let room = room(generator, app);
+    if prompt + wanted <= room {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Kind::TooLong,
+        format!(
+            "this model holds {room} tokens, and the request has {}: {prompt} of the prompt and \
+             {wanted} of the completion; shorten the messages or ask for fewer tokens",
+            prompt + wanted
+        ),
+    ))
+}
+
+/// The name that OpenAI's API has for an end.
+pub fn finish_reason(finish: Finish) -> &'static str {
+    match finish {
+        Finish::EndOfTurn | Finish::StopString | Finish::Cancelled => "stop",
+        Finish::Length => "length",
+    }
+}

@@ -1,0 +1,46 @@
+//! HTTP: the APIs of OpenAI, Anthropic and Cohere, and Plumb's own, over the
+//! models and the collections of this process.
+//!
+//! - [`state`](self) holds what every request shares: the [`App`] with its
+//!   models, one engine each, its collections, metrics and limits;
+//! - `collection` is a project opened for serving, and `workers` the bounded
+//!   pool on which everything that computes or reads files runs, so that no
+//!   thread of the server ever waits for it;
+//! - `openai` speaks the wire types of OpenAI's API;
+//! - `failure` is what a request ends with when it cannot be served, in the
+//!   shape that the API's clients expect; `sse` streams; `shutdown` drains;
+//! - `observe` counts and measures, for `/metrics`, and writes a line of log for
+//!   each request.
+//!
+//! This crate is the only one that knows HTTP. It reads no flags, no
+//! environment and no configuration: [`Settings`] has them. Wire types stay in
+//! it; what they mean is turned into the types of the crates below at once.
+
+#![expect(
+    unreachable_pub,
+    reason = "few modules are open; `pub` marks what one offers to the others"
+)]
+
+mod body;
+mod clock;
+mod collection;
+mod error;
+mod failure;
+mod generation;
+mod generator;
+mod health;
+mod observe;
+mod openai;
+mod router;
+mod run;
+mod settings;
+mod shutdown;
+mod sse;
+mod state;
+mod workers;
+
+pub use error::Error;
+pub use router::openapi;
+pub use run::run;
+pub use settings::{CollectionSource, Limits, ModelSource, Settings};
+pub use state::App;

@@ -1,0 +1,179 @@
+//! The numbers of this server, by name.
+
+use std::time::Duration;
+
+use plumb_infer::{Finish, Generation};
+
+use super::registry::{Counter, Histogram, gauge};
+use crate::state::App;
+
+/// Everything that is counted and timed.
+#[derive(Debug)]
+pub struct Metrics {
+    pub requests: Counter,
+    pub failures: Counter,
+    pub request_seconds: Histogram,
+    pub first_token_seconds: Histogram,
+    pub inter_token_seconds: Histogram,
+    pub queue_seconds: Histogram,
+    pub prompt_seconds: Histogram,
+    pub generation_seconds: Histogram,
+    pub retrieval_seconds: Histogram,
+    pub embedding_seconds: Histogram,
+    pub rerank_seconds: Histogram,
+    pub prompt_tokens: Counter,
+    pub cached_tokens: Counter,
+    pub generated_tokens: Counter,
+    pub cancelled: Counter,
+    pub answers: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let model: &[&str] = &["model"];
+        let time = Histogram::new;
+        Self {
+            requests: Counter::new(
+                "plumb_requests_total",
+                "Requests by endpoint and status.",
+                &["endpoint", "status"],
+            ),
+            failures: Counter::new(
+                "plumb_errors_total",
+                "Requests that were not served, by endpoint and kind.",
+                &["endpoint", "kind"],
+            ),
+            request_seconds: time(
+                "plumb_request_duration_seconds",
+                "From the head of a request to the last byte of its response.",
+                &["endpoint"],
+            ),
+            first_token_seconds: time(
+                "plumb_time_to_first_token_seconds",
+                "From the arrival of a request to the first text.",
+                model,
+            ),
+            inter_token_seconds: time(
+                "plumb_inter_token_seconds",
+                "Between one text of a stream and the next.",
+                model,
+            ),
+            queue_seconds: time("plumb_queue_seconds", "Waiting for the engine.", model),
+            prompt_seconds: time("plumb_prompt_seconds", "Reading the prompt.", model),
+            generation_seconds: time("plumb_generation_seconds", "Writing the completion.", model),
+            retrieval_seconds: time(
+                "plumb_retrieval_seconds",
+                "Searching a collection, the question's embedding included.",
+                &["collection"],
+            ),
+            embedding_seconds: time("plumb_embedding_seconds", "Embedding texts.", model),
+            rerank_seconds: time("plumb_rerank_seconds", "Reranking passages.", model),
+            prompt_tokens: Counter::new("plumb_prompt_tokens_total", "Prompt tokens.", model),
+            cached_tokens: Counter::new(
+                "plumb_cached_prompt_tokens_total",
+                "Prompt tokens that an earlier request had read.",
+                model,
+            ),
+            generated_tokens: Counter::new(
+                "plumb_generated_tokens_total",
+                "Generated tokens.",
+                model,
+            ),
+            cancelled: Counter::new(
+                "plumb_cancelled_total",
+                "Generations whose client went or whose deadline passed.",
+                model,
+            ),
+            answers: Counter::new(
+                "plumb_answers_total",
+                "Answers from documents, by collection and status.",
+                &["collection", "status"],
+            ),
+        }
+    }
+}
+
+impl Metrics {
+    /// Notes a generation that ended `total` after it was handed to the engine.
+    pub fn generated(&self, model: &str, done: &Generation, total: Duration) {
+        let label = &[model];
+        let timings = &done.timings;
+        if done.finish == Finish::Cancelled {
+            self.cancelled.add(label, 1);
+        }
+        let count = |n: usize| n as u64;
+        self.prompt_tokens.add(label, count(timings.prompt_tokens));
+        self.cached_tokens.add(label, count(timings.cached_tokens));
+        self.generated_tokens.add(label, count(done.tokens.len()));
+        let queued = total.saturating_sub(timings.prefill + timings.decode);
+        self.queue_seconds.observe(label, queued.as_secs_f64());
+        self.prompt_seconds.observe(label, timings.prefill.as_secs_f64());
+        self.generation_seconds.observe(label, timings.decode.as_secs_f64());
+    }
+
+    /// All of it as text.
+    pub fn text(&self, app: &App) -> String {
+        let mut out = String::new();
+        for counter in [
+            &self.requests,
+            &self.failures,
+            &self.prompt_tokens,
+            &self.cached_tokens,
+            &self.generated_tokens,
+            &self.cancelled,
+            &self.answers,
+        ] {
+            counter.write(&mut out);
+        }
+        for histogram in [
+            &self.request_seconds,
+            &self.first_token_seconds,
+            &self.inter_token_seconds,
+            &self.queue_seconds,
+            &self.prompt_seconds,
+            &self.generation_seconds,
+            &self.retrieval_seconds,
+            &self.embedding_seconds,
+            &self.rerank_seconds,
+        ] {
+            histogram.write(&mut out);
+        }
+        write_gauges(app, &mut out);
+        out
+    }
+}
+
+fn write_gauges(app: &App, out: &mut String) {
+    let loaded = app.loaded();
+    let engines = loaded.iter().flat_map(|loaded| &loaded.generators);
+    let rows: Vec<_> = engines.map(|g| (g.id.name.clone(), g.engine.status())).collect();
+    let of = |value: &dyn Fn(&plumb_infer::EngineStatus) -> f64| -> Vec<_> {
+        rows.iter().map(|(name, status)| (vec![("model", name.clone())], value(status))).collect()
+    };
+    let number = |n: usize| n as f64;
+    gauge(out, ("plumb_running", "Sequences that run."), &of(&|s| number(s.running)));
+    gauge(out, ("plumb_waiting", "Requests that wait for an engine."), &of(&|s| number(s.waiting)));
+    gauge(
+        out,
+        ("plumb_cached_tokens", "Tokens held for what may come again."),
+        &of(&|s| number(s.cached_tokens)),
+    );
+    gauge(out, ("plumb_engine_steps", "Steps that an engine took."), &of(&|s| s.steps as f64));
+    let alone = |value: f64| [(Vec::new(), value)];
+    let waiting = alone(number(app.workers.waiting()));
+    gauge(out, ("plumb_work_waiting", "Pieces of work that wait for a thread."), &waiting);
+    let ready = alone(f64::from(u8::from(app.drain.is_accepting() && loaded.is_some())));
+    gauge(out, ("plumb_ready", "1 if requests are served."), &ready);
+    if let Some(bytes) = resident_bytes() {
+        let name = ("process_resident_memory_bytes", "Memory of this process.");
+        gauge(out, name, &alone(bytes as f64));
+    }
+}
+
+/// Bytes of this process that are in memory, where the system says so.
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}

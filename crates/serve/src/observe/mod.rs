@@ -1,0 +1,11 @@
+//! What the server tells of itself: numbers for `/metrics`, and a line of log
+//! for each request. Neither holds secrets nor what was asked or answered.
+
+mod log;
+mod metrics;
+mod registry;
+mod request;
+
+pub use log::Log;
+pub use metrics::Metrics;
+pub(crate) use request::{Labels, observed};

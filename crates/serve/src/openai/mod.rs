@@ -1,0 +1,34 @@
+//! The API of OpenAI, as far as its clients need it.
+
+mod annotations;
+mod chat;
+mod chat_stream;
+mod documents;
+mod models;
+mod parameters;
+mod wire;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+use utoipa::OpenApi;
+
+use crate::failure::Shape;
+use crate::router::in_shape;
+use crate::state::App;
+
+/// The documented part of this module.
+#[derive(OpenApi)]
+#[openapi(paths(chat::create, models::list, models::get))]
+pub(crate) struct Api;
+
+/// Its routes.
+pub(crate) fn routes() -> Router<Arc<App>> {
+    let routes = Router::new()
+        .route("/v1/models", get(models::list))
+        // Ids of collections have a slash in them.
+        .route("/v1/models/{*model}", get(models::get))
+        .route("/v1/chat/completions", post(chat::create));
+    in_shape(Shape::OpenAi, routes)
+}

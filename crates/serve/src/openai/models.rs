@@ -1,0 +1,80 @@
+//! `/v1/models`: generators, and collections as models that answer from
+//! documents.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::failure::Failure;
+use crate::state::{App, COLLECTION_PREFIX, Loaded};
+
+/// A model, or a collection as one.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Model {
+    id: String,
+    object: &'static str,
+    /// Seconds since 1970.
+    created: u64,
+    owned_by: &'static str,
+    /// `generator` or `collection`.
+    kind: &'static str,
+    /// Tokens of prompt and completion together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context_length: Option<usize>,
+    /// Hex SHA-256 of the weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+}
+
+/// All of them.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct List {
+    object: &'static str,
+    data: Vec<Model>,
+}
+
+/// List the models
+#[utoipa::path(get, path = "/v1/models", tag = "openai",
+    responses((status = 200, body = List), (status = 503, description = "Still loading")))]
+pub(crate) async fn list(State(app): State<Arc<App>>) -> Result<Json<List>, Failure> {
+    let data = all(&*app.ready()?);
+    Ok(Json(List { object: "list", data }))
+}
+
+/// Describe one model
+#[utoipa::path(get, path = "/v1/models/{model}", tag = "openai",
+    params(("model" = String, Path, description = "Its id")),
+    responses((status = 200, body = Model), (status = 404, description = "There is none")))]
+pub(crate) async fn get(
+    State(app): State<Arc<App>>,
+    Path(model): Path<String>,
+) -> Result<Json<Model>, Failure> {
+    let found = all(&*app.ready()?).into_iter().find(|known| known.id == model);
+    let unknown = || Failure::not_found(format!("there is no model `{model}`"));
+    found.map(Json).ok_or_else(unknown)
+}
+
+fn all(loaded: &Loaded) -> Vec<Model> {
+    let collections = loaded.collections.iter().map(|collection| Model {
+        id: format!("{COLLECTION_PREFIX}{}", collection.name),
+        object: "model",
+        created: collection.opened,
+        owned_by: "plumb",
+        kind: "collection",
+        context_length: None,
+        sha256: None,
+    });
+    let generators = loaded.generators.iter().map(|generator| Model {
+        id: generator.id.name.clone(),
+        object: "model",
+        created: generator.created,
+        owned_by: "plumb",
+        kind: "generator",
+        context_length: Some(generator.model.context()),
+        sha256: generator.id.sha256.clone(),
+    });
+    collections.chain(generators).collect()
+}

@@ -1,0 +1,90 @@
+//! What the server is given: nothing is left open, and nothing is looked up.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use plumb_answer::StoredSettings;
+use plumb_infer::EngineSettings;
+
+/// What is served, where, and how much of it at once.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub listen: SocketAddr,
+    /// Threads that a model computes with.
+    pub threads: NonZeroUsize,
+    /// The first is the one that words answers from documents, unless a
+    /// collection names another.
+    pub generators: Vec<ModelSource>,
+    pub embedders: Vec<ModelSource>,
+    pub rerankers: Vec<ModelSource>,
+    pub collections: Vec<CollectionSource>,
+    pub limits: Limits,
+}
+
+/// A model that is on this machine and was found to be sound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelSource {
+    /// Under which clients ask for it.
+    pub name: String,
+    /// What loads it: a GGUF file, or a folder.
+    pub path: PathBuf,
+    /// Hex SHA-256 of the weights.
+    pub sha256: String,
+    /// Where the weights of a generator are kept as it computes with them.
+    pub packed: Option<PathBuf>,
+}
+
+/// A project whose documents are served.
+#[derive(Clone, Debug)]
+pub struct CollectionSource {
+    /// Clients ask for the model `docs/NAME`.
+    pub name: String,
+    /// The folder with the index and the journals.
+    pub folder: PathBuf,
+    /// Name among [`Settings::embedders`].
+    pub embedder: String,
+    /// How questions are answered; the generator is named among
+    /// [`Settings::generators`].
+    pub settings: StoredSettings,
+}
+
+/// What one request, and all together, may take.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Of each engine.
+    pub engine: EngineSettings,
+    /// Questions and other work on the worker pool at once, at least 1.
+    pub workers: usize,
+    /// Such work that waits; more is refused.
+    pub waiting_work: usize,
+    /// Bytes of a request's body.
+    pub body_bytes: usize,
+    /// Tokens that are generated where a request names no number.
+    pub default_tokens: usize,
+    /// Continuations of one request.
+    pub choices: usize,
+    /// Texts to embed, or passages to rerank, in one request.
+    pub texts: usize,
+    /// From the arrival of a request to its last byte.
+    pub request: Duration,
+    /// What running requests may still take after the order to stop.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            engine: EngineSettings::default(),
+            workers: 4,
+            waiting_work: 64,
+            body_bytes: 8 << 20,
+            default_tokens: 1024,
+            choices: 16,
+            texts: 1024,
+            request: Duration::from_mins(10),
+            drain: Duration::from_secs(30),
+        }
+    }
+}

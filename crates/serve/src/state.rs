@@ -1,0 +1,123 @@
+//! What every request shares.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::collection::Collection;
+use crate::error::Error;
+use crate::failure::Failure;
+use crate::generator::Generator;
+use crate::observe::{Log, Metrics};
+use crate::settings::Settings;
+use crate::shutdown::Drain;
+use crate::workers::Workers;
+
+/// The prefix of the model ids that stand for collections.
+pub(crate) const COLLECTION_PREFIX: &str = "docs/";
+
+/// The server's state. Handlers get it as `State<Arc<App>>`.
+#[derive(Debug)]
+pub struct App {
+    pub settings: Settings,
+    pub metrics: Metrics,
+    pub log: Log,
+    /// For what takes long: questions, documents.
+    pub workers: Arc<Workers>,
+    /// For what takes a moment and must not wait for the above: prompts,
+    /// grammars.
+    pub preparing: Workers,
+    pub drain: Drain,
+    /// `None` until everything is open.
+    loaded: RwLock<Option<Arc<Loaded>>>,
+}
+
+/// The models and collections that are open.
+pub struct Loaded {
+    pub generators: Vec<Arc<Generator>>,
+    pub collections: Vec<Arc<Collection>>,
+}
+
+impl std::fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let generators: Vec<_> = self.generators.iter().map(|g| &g.id.name).collect();
+        let collections: Vec<_> = self.collections.iter().map(|c| &c.name).collect();
+        f.debug_struct("Loaded")
+            .field("generators", &generators)
+            .field("collections", &collections)
+            .finish()
+    }
+}
+
+/// What a client's `model` stands for.
+pub enum Served {
+    Generator(Arc<Generator>),
+    Collection(Arc<Collection>),
+}
+
+impl App {
+    /// The state before anything is loaded.
+    pub fn new(settings: Settings, log: Log) -> Self {
+        let workers = Workers::new(settings.limits.workers, settings.limits.waiting_work);
+        Self {
+            metrics: Metrics::default(),
+            log,
+            preparing: Workers::new(2, settings.limits.waiting_work * 4),
+            settings,
+            workers: Arc::new(workers),
+            drain: Drain::default(),
+            loaded: RwLock::new(None),
+        }
+    }
+
+    /// Opens models and collections; takes seconds. Requests are served from
+    /// its end on.
+    pub fn load(&self) -> Result<(), Error> {
+        let loaded = Loaded::open(&self.settings)?;
+        *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(loaded));
+        Ok(())
+    }
+
+    /// What is open, if everything is.
+    pub fn loaded(&self) -> Option<Arc<Loaded>> {
+        self.loaded.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What is open; fails with 503 before that.
+    pub fn ready(&self) -> Result<Arc<Loaded>, Failure> {
+        self.loaded().ok_or_else(|| Failure::unavailable("the models are still being loaded"))
+    }
+
+    /// What clients mean by `model`.
+    pub fn served(&self, model: &str) -> Result<Served, Failure> {
+        let loaded = self.ready()?;
+        if let Some(name) = model.strip_prefix(COLLECTION_PREFIX)
+            && let Some(collection) = loaded.collections.iter().find(|c| c.name == name)
+        {
+            return Ok(Served::Collection(collection.clone()));
+        }
+        if let Some(generator) = loaded.generators.iter().find(|g| g.id.name == model) {
+            return Ok(Served::Generator(generator.clone()));
+        }
+        Err(Failure {
+            param: Some("model".to_owned()),
+            ..Failure::not_found(format!(
+                "there is no model `{model}`: /v1/models lists what is served"
+            ))
+        })
+    }
+}
+
+impl Loaded {
+    fn open(settings: &Settings) -> Result<Self, Error> {
+        let generators: Vec<Arc<Generator>> = settings
+            .generators
+            .iter()
+            .map(|source| Generator::load(source, settings).map(Arc::new))
+            .collect::<Result<_, _>>()?;
+        let collections = settings
+            .collections
+            .iter()
+            .map(|source| Collection::open(source, settings, &generators).map(Arc::new))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { generators, collections })
+    }
+}
