@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_word_has_the_case_of_the_evidence_or_a_plain_one() {
-        let constraint = EvidenceWords::new(&["GitHub is used"], &piece, &is_end);
+        let constraint = EvidenceWords::new(&["GitHub is used"], piece, is_end);
         for word in ["GitHub", "github", "Github", "used", "Used", "the", "The"] {
             assert!(constraint.has_word(word.as_bytes()), "{word}");
         }
@@ -175,7 +175,7 @@ mod tests {
             preferences in proptest::collection::vec(
                 proptest::collection::vec(-1.0_f32..1.0, VOCABULARY.len()), 1..40),
         ) {
-            let mut constraint = EvidenceWords::new(&[EVIDENCE], &piece, &is_end);
+            let mut constraint = EvidenceWords::new(&[EVIDENCE], piece, is_end);
             let mut generated = Vec::new();
             let mut ended = false;
             for mut logits in preferences {

@@ -58,12 +58,11 @@ impl Collection {
         let reader = open_reader(source).map_err(failed)?;
         let embedder_id = ModelId { name: model.name.clone(), sha256: Some(model.sha256.clone()) };
         check_embedder(&source.name, &reader.snapshot(), &embedder_id)?;
-        let generator = match source.settings.writes {
-            true => {
-                let found = generators.iter().find(|g| g.id.name == source.settings.generator);
-                Some(found.ok_or_else(|| wanted(&source.settings.generator))?.clone())
-            }
-            false => None,
+        let generator = if source.settings.writes {
+            let found = generators.iter().find(|g| g.id.name == source.settings.generator);
+            Some(found.ok_or_else(|| wanted(&source.settings.generator))?.clone())
+        } else {
+            None
         };
         let resolved = source.settings.resolve();
         let loaded = Embedder::load(&model.path, settings.threads);

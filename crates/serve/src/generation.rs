@@ -51,8 +51,8 @@ pub struct Generating {
 impl Generating {
     /// Hands `job` to the engine of `generator`. Fails if it cannot be done or
     /// too many wait.
-    pub fn start(app: &Arc<App>, generator: &Generator, job: Job) -> Result<Self, Failure> {
-        check_room(&job, generator, app)?;
+    pub fn start(app: &Arc<App>, generator: &Generator, job: &Job) -> Result<Self, Failure> {
+        check_room(job, generator, app)?;
         let (sender, events) = mpsc::unbounded_channel();
         let mut tickets = Vec::new();
         for index in 0..job.n {

@@ -19,7 +19,7 @@ use crate::{health, openai};
 #[openapi(info(title = "Plumb"), paths(health::live, health::ready, health::metrics))]
 struct Api;
 
-/// The OpenAPI document, as served at `/openapi.json`.
+/// The `OpenAPI` document, as served at `/openapi.json`.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut api = Api::openapi();
     api.merge(openai::Api::openapi());

@@ -18,7 +18,6 @@ pub struct Settings {
     /// collection names another.
     pub generators: Vec<ModelSource>,
     pub embedders: Vec<ModelSource>,
-    pub rerankers: Vec<ModelSource>,
     pub collections: Vec<CollectionSource>,
     pub limits: Limits,
 }

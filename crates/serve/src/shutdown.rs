@@ -132,7 +132,7 @@ mod tests {
             assert_eq!(drain.running(), 1);
             let finishing = tokio::spawn({
                 let drain = drain.clone();
-                async move { drain.finish(Duration::from_secs(60)).await }
+                async move { drain.finish(Duration::from_mins(1)).await }
             });
             tokio::task::yield_now().await;
             assert!(!finishing.is_finished());

@@ -13,3 +13,4 @@ mod models;
 mod outputs;
 mod project;
 mod run;
+mod serving;

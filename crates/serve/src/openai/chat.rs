@@ -154,7 +154,7 @@ async fn generated(
     let heading = Heading::new(&request.model, generator.id.sha256.as_ref());
     let (shared, preparing) = (app.clone(), generator.clone());
     let job = app.preparing.run(move || job(&shared, &preparing, &request, arrived)).await??;
-    let generating = Generating::start(app, generator, job)?;
+    let generating = Generating::start(app, generator, &job)?;
     if is_stream {
         let tokens = generator.model.clone();
         return Ok(chat_stream::response(generating, heading, wants_usage, tokens));

@@ -270,14 +270,14 @@ mod tests {
 
     use super::*;
 
-    fn question(messages: serde_json::Value) -> Result<Question, Failure> {
+    fn question(messages: &serde_json::Value) -> Result<Question, Failure> {
         let request = json!({"model": "docs/x", "messages": messages});
         Question::of(&serde_json::from_value(request).unwrap())
     }
 
     #[test]
     fn earlier_turns_are_the_history_of_the_last_question() {
-        let found = question(json!([
+        let found = question(&json!([
             {"role": "system", "content": "Be brief."},
             {"role": "user", "content": "What is A?"},
             {"role": "assistant", "content": "A letter."},
@@ -294,7 +294,7 @@ mod tests {
             json!([{"role": "user", "content": " "}]),
             json!([{"role": "system", "content": "x"}]),
         ] {
-            assert_eq!(question(messages).unwrap_err().param.as_deref(), Some("messages"));
+            assert_eq!(question(&messages).unwrap_err().param.as_deref(), Some("messages"));
         }
     }
 }
