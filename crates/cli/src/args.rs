@@ -102,6 +102,9 @@ pub enum Verb {
     /// Measure speed
     #[command(subcommand)]
     Bench(crate::bench::BenchVerb),
+    /// Measure quality
+    #[command(subcommand)]
+    Eval(crate::eval::EvalVerb),
     /// Say what this machine, the models and the project are like
     Doctor,
     /// Print a completion script for a shell

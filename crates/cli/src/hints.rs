@@ -18,6 +18,15 @@ fn advice(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<plumb_serve::Error>() {
         return error.hint().map(str::to_owned);
     }
+    if let Some(error) = cause.downcast_ref::<plumb_metrics::Error>() {
+        return error.hint().map(str::to_owned);
+    }
+    if let Some(error) = cause.downcast_ref::<plumb_formats::Error>() {
+        return error.hint().map(str::to_owned);
+    }
+    if let Some(error) = cause.downcast_ref::<plumb_eval::Error>() {
+        return error.hint();
+    }
     if let Some(error) = cause.downcast_ref::<crate::models::Error>() {
         return error.hint();
     }

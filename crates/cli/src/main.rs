@@ -17,6 +17,7 @@ mod demo;
 mod doctor;
 mod embed;
 mod endpoint;
+mod eval;
 mod exit;
 mod fetch;
 mod generate;
@@ -100,6 +101,7 @@ fn run(cli: &Cli) -> Result<Exit> {
         Verb::Rerank(args) => rerank::run(args, &context),
         Verb::Bench(verb) => bench::run(verb, &context),
         Verb::Serve(args) => serve::run(args, &context),
+        Verb::Eval(verb) => eval::run(verb, &context),
         Verb::Doctor => doctor::run(&context),
         Verb::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "plumb", &mut io::stdout());

@@ -1,6 +1,6 @@
 //! How many items a comparison needs before it is worth running.
 
-use crate::{Error, normal};
+use crate::{Error, normal, sample};
 
 /// What a planned two-sided test should do.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -55,6 +55,20 @@ pub fn paired_means(difference: f64, spread: f64, plan: Plan) -> Result<u64, Err
     let (alarm, miss) = plan.quantiles()?;
     let standardised = difference / spread;
     whole(((alarm + miss) / standardised).powi(2) + alarm * alarm / 2.0)
+}
+
+/// Smallest mean difference of two systems on the same items that shows with
+/// the power of `plan`, for as many `differences` of such a spread as given.
+/// Needs two that differ.
+pub fn smallest_paired_difference(differences: &[f64], plan: Plan) -> Result<f64, Error> {
+    sample::check(differences, 2)?;
+    let (alarm, miss) = plan.quantiles()?;
+    let (count, mean) = (differences.len() as f64, sample::raw_mean(differences));
+    let squares: f64 = differences.iter().map(|value| (value - mean).powi(2)).sum();
+    if squares <= 0.0 {
+        return Err(Error::Undefined { what: "the spread", why: "all differences are equal" });
+    }
+    Ok((alarm + miss) * (squares / (count - 1.0) / count).sqrt())
 }
 
 fn open_share(name: &'static str, value: f64) -> Result<(), Error> {
@@ -118,6 +132,19 @@ mod tests {
         // 80 % of 500 is 400; four standard deviations are 36.
         let seen = seen.count();
         assert!((364..=436).contains(&seen), "{seen} of 500");
+    }
+
+    #[test]
+    fn what_can_be_seen_and_what_is_needed_are_the_same_question() {
+        let differences: Vec<f64> = (0..200_u32).map(|i| f64::from(i * 7 % 11) / 11.0).collect();
+        let plan = Plan::default();
+        let least = smallest_paired_difference(&differences, plan).unwrap();
+        let mean = differences.iter().sum::<f64>() / 200.0;
+        let squares: f64 = differences.iter().map(|value| (value - mean).powi(2)).sum();
+        let needed = paired_means(least, (squares / 199.0).sqrt(), plan).unwrap();
+        assert!((200..=203).contains(&needed), "{needed}");
+        let same = smallest_paired_difference(&[1.0, 1.0], plan);
+        assert!(matches!(same, Err(Error::Undefined { .. })));
     }
 
     #[test]

@@ -184,3 +184,39 @@ fn speed_and_logits_are_printed_as_scripts_expect_them() {
     let values: Vec<f64> = top(&exact).iter().map(|pair| pair[1].as_f64().unwrap()).collect();
     assert!(values.is_sorted_by(|a, b| a >= b));
 }
+
+/// A task over `docs.jsonl`, with its fields.
+fn task(place: &Place, name: &str, fields: &str) {
+    let head = "dataset_path: json\ndataset_kwargs: {data_files: {test: docs.jsonl}}\n\
+        test_split: test\n";
+    fs::write(place.path().join(name), format!("{head}{fields}")).unwrap();
+}
+
+#[test]
+fn likelihoods_of_parts_add_up_and_answers_are_kept() {
+    let Some(place) = place() else { return };
+    let doc = r#"{"a": "Bees make honey, cows give milk,", "b": " and the sun rises every day",
+        "c": " in the east before it sets in the west."}"#;
+    fs::write(place.path().join("docs.jsonl"), doc.replace('\n', " ")).unwrap();
+    let head = "output_type: loglikelihood\nmetric_list: [{metric: perplexity}]\n";
+    for (name, text, target) in [
+        ("whole.yaml", "{{a}}", "{{b}}{{c}}"),
+        ("first.yaml", "{{a}}", "{{b}}"),
+        ("second.yaml", "{{a}}{{b}}", "{{c}}"),
+    ] {
+        task(&place, name, &format!("{head}doc_to_text: '{text}'\ndoc_to_target: '{target}'\n"));
+    }
+    let run = |file: &str| {
+        json(&place, 0, &["eval", "lm", "smollm2-135m-instruct", "--task", file, "--audit", "1"])
+    };
+    let surprise = |found: &Value| found["perplexity"]["value"].as_f64().unwrap().ln();
+    let (first, second) = (run("first.yaml"), run("second.yaml"));
+    let whole = surprise(&run("whole.yaml"));
+    let parts = surprise(&first) + surprise(&second);
+    // What is long is read at once, what is short token by token.
+    assert!((whole - parts).abs() < 1e-6, "{whole} and {parts} nats");
+    let again = run("second.yaml");
+    assert_eq!(again["perplexity"], second["perplexity"]);
+    let used = |name: &str| again["cache"][name].as_u64().unwrap();
+    assert_eq!((used("hits"), used("misses"), used("audited")), (1, 0, 1));
+}

@@ -13,4 +13,5 @@ mod models;
 mod outputs;
 mod project;
 mod run;
+mod scoring;
 mod serving;

@@ -1,0 +1,38 @@
+//! `plumb eval`: quality, each number with its interval.
+
+mod classify;
+mod compare;
+mod lm;
+mod report;
+mod retrieval;
+mod scores;
+
+use anyhow::Result;
+
+use crate::context::Context;
+use crate::exit::Exit;
+
+/// Measure quality
+#[derive(clap::Subcommand, Debug)]
+pub enum EvalVerb {
+    /// A run of retrieval against judgements
+    Retrieval(Box<retrieval::RetrievalArgs>),
+    /// Predicted labels, and their probabilities, against true ones
+    Classify(Box<classify::ClassifyArgs>),
+    /// A language model on a task
+    Lm(Box<lm::LmArgs>),
+    /// Two systems on the same items: which is better, by how much, how sure
+    Compare(Box<compare::CompareArgs>),
+    /// A page of a run: HTML in one file, or Markdown
+    Report(Box<report::ReportArgs>),
+}
+
+pub fn run(verb: &EvalVerb, context: &Context) -> Result<Exit> {
+    match verb {
+        EvalVerb::Retrieval(args) => retrieval::run(args, context),
+        EvalVerb::Classify(args) => classify::run(args, context),
+        EvalVerb::Lm(args) => lm::run(args, context),
+        EvalVerb::Compare(args) => compare::run(args, context),
+        EvalVerb::Report(args) => report::run(args, context),
+    }
+}
