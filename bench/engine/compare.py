@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Speed of `plumb` and of its peers in turn, as a table of ratios.
 
-    pip install xllamacpp torch transformers
+    pip install xllamacpp torch transformers onnx onnxscript onnxruntime
     ./compare.py --plumb target/release/plumb [--threads 2] [--runs 5] [--rounds 2] [--quick]
+                 [--reranker FOLDER]
 
 The models are those of the catalogue that `plumb model show` finds. Each row
 measures the peer, `plumb`, and so on for `--rounds` rounds; a figure is the
 median of the rounds' medians, beside the lowest and highest single run. llama.cpp
 runs with each of its settings that could help it, and the best one counts.
-Run it on a machine that does nothing else.
+With --reranker the cross-encoder in that folder is compared, too. Run it on a machine that does
+nothing else.
 """
 import argparse
 import json
@@ -51,6 +53,10 @@ class Plumb:
     def embed(self, name):
         words = ["--batch", 32, "--length", 128, *self.runs]
         return {"embed": rates(self.json("bench", "embed", name, *words)["rates"])}
+
+    def rerank(self, folder):
+        words = ["--batch", 32, "--length", 128, *self.runs]
+        return {"rerank": rates(self.json("bench", "rerank", folder, *words)["rates"])}
 
 
 def rates(found):
@@ -111,11 +117,23 @@ def generator_rows(plumb, name, args):
 def embedder_row(plumb, args):
     weights = plumb.weights(EMBEDDER)
     folder = weights if weights.is_dir() else weights.parent
+    ours, torch, onnx = [], [], []
+    for _ in range(args.rounds):
+        torch.append(peer("embed_torch.py", folder, args))
+        ours.append(plumb.embed(EMBEDDER))
+        onnx.append(peer("embed_onnx.py", folder, args))
+    what = f"{EMBEDDER}, embed 32 x 128"
+    row(what, combine(ours, "embed"), combine(torch, "embed"), " PyTorch")
+    row(what, combine(ours, "embed"), combine(onnx, "embed"), " ONNX Runtime")
+
+
+def reranker_row(plumb, args):
     ours, theirs = [], []
     for _ in range(args.rounds):
-        theirs.append(peer("embed_torch.py", folder, args))
-        ours.append(plumb.embed(EMBEDDER))
-    row(f"{EMBEDDER}, embed 32 x 128", combine(ours, "embed"), combine(theirs, "embed"))
+        theirs.append(peer("rerank_torch.py", args.reranker, args))
+        ours.append(plumb.rerank(args.reranker))
+    what = f"{args.reranker.name}, rerank 32 x 128"
+    row(what, combine(ours, "rerank"), combine(theirs, "rerank"), " PyTorch")
 
 
 def limits(plumb):
@@ -141,12 +159,15 @@ def main():
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="llama.cpp's default settings only")
+    parser.add_argument("--reranker", type=pathlib.Path, help="the folder of a cross-encoder")
     args = parser.parse_args()
     plumb = Plumb(args)
     print("| what, in tokens a second | plumb | peer | ratio |\n|---|---|---|---|")
     for name in GENERATORS:
         generator_rows(plumb, name, args)
     embedder_row(plumb, args)
+    if args.reranker:
+        reranker_row(plumb, args)
     limits(plumb)
 
 
