@@ -38,6 +38,9 @@ pub enum Error {
     #[error("the prompt is empty")]
     EmptyPrompt,
 
+    #[error("a passage of {tokens} tokens was given the keys and values of {chunk}")]
+    OtherChunk { tokens: usize, chunk: usize },
+
     #[error("after {generated} tokens the constraint allows no token")]
     NothingAllowed { generated: usize },
 

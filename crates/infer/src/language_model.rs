@@ -10,7 +10,7 @@ use plumb_kernels::Pool;
 use plumb_model::{CacheType, Decoder, DecoderSpec, KvCache, Logits, Run};
 use plumb_text::{ChatTemplate, Message, Special, Tokenizer};
 
-use crate::speculation::Costs;
+use crate::speculation::{Costs, MAX_SEQUENCES, Pass};
 use crate::tokenizers;
 use crate::writer::Writer;
 use crate::{Error, GrammarVocabulary, Sampling, TokenLogprob};
@@ -33,7 +33,8 @@ pub struct LanguageModel {
     /// The sequence read last, so that a prompt that begins alike is not read
     /// again. `None` while a call uses it.
     last: Mutex<Option<Sequence>>,
-    costs: Mutex<Costs>,
+    /// Of passes of 1, 2, ... sequences.
+    costs: [Mutex<Costs>; MAX_SEQUENCES],
 }
 
 /// Tokens that a cache holds.
@@ -208,7 +209,7 @@ impl LanguageModel {
             template,
             pool,
             last: Mutex::new(None),
-            costs: Mutex::new(Costs::new()),
+            costs: std::array::from_fn(|_| Mutex::new(Costs::new())),
         })
     }
 
@@ -305,17 +306,31 @@ impl LanguageModel {
         let cached_tokens = sequence.tokens.len();
         let (logits, flow) = self.read(&mut sequence, prompt, on_piece)?;
         let prefill = start.elapsed();
+        let done = if flow.is_break() {
+            Writer::new(self, (prompt, options), None, Box::new(on_piece)).finish(Finish::Cancelled)
+        } else {
+            self.continued(&mut sequence, logits, (prompt, options, constraint), on_piece)?
+        };
+        self.keep(sequence);
+        let timings =
+            Timings { prompt_tokens: prompt.len(), cached_tokens, prefill, ..done.timings };
+        Ok(Generation { timings, ..done })
+    }
+
+    /// Writes after a prompt that `sequence` holds.
+    pub(crate) fn continued(
+        &self,
+        sequence: &mut Sequence,
+        logits: Vec<f32>,
+        (prompt, options, constraint): (&[u32], &Options, Option<&mut dyn Constraint>),
+        on_piece: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Generation, Error> {
         let constraint = constraint.map(|constraint| Box::new(constraint) as Box<dyn Constraint>);
         let mut writer = Writer::new(self, (prompt, options), constraint, Box::new(on_piece));
         let start = Instant::now();
-        let finish = match flow {
-            ControlFlow::Break(()) => Finish::Cancelled,
-            ControlFlow::Continue(()) => self.write(&mut sequence, &mut writer, logits)?,
-        };
-        self.keep(sequence);
+        let finish = self.write(sequence, &mut writer, logits)?;
         let mut done = writer.finish(finish);
-        let (prompt_tokens, decode) = (prompt.len(), start.elapsed());
-        done.timings = Timings { prompt_tokens, cached_tokens, prefill, decode, ..done.timings };
+        (done.timings.prompt_tokens, done.timings.decode) = (prompt.len(), start.elapsed());
         Ok(done)
     }
 
@@ -334,17 +349,17 @@ impl LanguageModel {
                 sequence.tokens.extend(&writer.tokens()[..writer.kept() - prompt]);
                 return Ok(finish);
             }
-            let (tokens, count) = writer.next_read(true);
+            let (tokens, count) = writer.next_read(Some(Pass::ALONE));
             let start = Instant::now();
             let logits = self.forward(&mut sequence.cache, &tokens, Logits::Tail(count))?;
-            self.costs().learn(tokens.len(), start.elapsed());
+            self.costs(1).learn(tokens.len(), start.elapsed());
             ended = writer.go_on(logits)?;
         }
     }
 
     /// The last sequence, cut to what it has in common with `prompt`: at most
     /// all but one token, since the last must be read for its logits.
-    fn sequence(&self, prompt: &[u32]) -> Result<Sequence, Error> {
+    pub(crate) fn sequence(&self, prompt: &[u32]) -> Result<Sequence, Error> {
         let (tokens, context) = (prompt.len(), self.context());
         if tokens == 0 {
             return Err(Error::EmptyPrompt);
@@ -363,7 +378,8 @@ impl LanguageModel {
         Ok(last)
     }
 
-    fn keep(&self, sequence: Sequence) {
+    /// Keeps what was read for a prompt that begins alike.
+    pub(crate) fn keep(&self, sequence: Sequence) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(sequence);
     }
 
@@ -411,13 +427,22 @@ impl LanguageModel {
         Ok(self.decoder.forward_all(&self.pool, runs)?)
     }
 
+    pub(crate) fn decoder(&self) -> &Decoder {
+        &self.decoder
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
     /// A cache for a new sequence.
     pub(crate) fn new_cache(&self) -> KvCache {
         self.decoder.new_cache()
     }
 
-    /// What passes over a few tokens take, as measured so far.
-    pub(crate) fn costs(&self) -> MutexGuard<'_, Costs> {
-        self.costs.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What passes over a few tokens of so many sequences take, as measured so
+    /// far; of at most [`MAX_SEQUENCES`].
+    pub(crate) fn costs(&self, sequences: usize) -> MutexGuard<'_, Costs> {
+        self.costs[sequences - 1].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -11,6 +11,7 @@
 
 mod batches;
 mod beam;
+mod chunk_store;
 mod continuations;
 mod embedder;
 mod engine;
@@ -22,11 +23,13 @@ mod reranker;
 mod sampling;
 mod scoring;
 mod speculation;
+mod stitched;
 mod stop;
 mod tokenizers;
 mod writer;
 
 pub use beam::{BeamSearch, EarlyStopping, Hypothesis, Scorer, beam_search};
+pub use chunk_store::{ChunkKey, ChunkStore};
 pub use continuations::Choices;
 pub use embedder::{Embedder, TextRole};
 pub use engine::{
@@ -41,3 +44,4 @@ pub use plumb_model::CacheType;
 pub use reranker::Reranker;
 pub use sampling::{Dry, Sampling, derived_seed};
 pub use scoring::{divergence, log_sum_exp};
+pub use stitched::{Passage, StitchedPrompt};

@@ -39,6 +39,15 @@ impl Rotation {
         Self { pairs, width: 2 * frequencies.len(), angles }
     }
 
+    /// The rotation of `tokens` tokens by `distance` positions each.
+    ///
+    /// What was rotated for a position is then rotated for one so much later,
+    /// up to rounding.
+    pub fn shift(pairs: Pairs, frequencies: &[f32], distance: usize, tokens: usize) -> Self {
+        let one = Self::new(pairs, frequencies, distance..distance + 1);
+        Self { angles: one.angles.repeat(tokens), ..one }
+    }
+
     /// Rotates `x` (T, H, E) in place, `head_width` being E.
     pub fn apply(&self, pool: &Pool, x: &mut [f32], heads: usize, head_width: usize) {
         let half = self.width / 2;
@@ -108,6 +117,18 @@ mod tests {
         let x = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
         check(Pairs::HalfSplit, x, [-3.0, -2.0, 1.0, -4.0, 5.0, 6.0]);
         check(Pairs::Interleaved, x, [-2.0, 1.0, -3.0, -4.0, 5.0, 6.0]);
+    }
+
+    #[test]
+    fn a_shift_turns_from_one_position_to_another() {
+        let pool = Pool::new(std::num::NonZeroUsize::MIN);
+        let frequencies = rope_frequencies(10_000.0, 8);
+        let x: Vec<f32> = (0..3 * 8).map(|i| (i as f32 * 0.7).sin()).collect();
+        let (mut at, mut moved) = (x.clone(), x);
+        Rotation::new(Pairs::HalfSplit, &frequencies, 500..503).apply(&pool, &mut at, 1, 8);
+        Rotation::new(Pairs::HalfSplit, &frequencies, 20..23).apply(&pool, &mut moved, 1, 8);
+        Rotation::shift(Pairs::HalfSplit, &frequencies, 480, 3).apply(&pool, &mut moved, 1, 8);
+        assert!(at.iter().zip(&moved).all(|(a, b)| (a - b).abs() < 1e-4), "{at:?} {moved:?}");
     }
 
     #[test]

@@ -59,7 +59,7 @@ struct Layer {
 /// Keys and values of the tokens read so far: the state of one sequence.
 #[derive(Clone, Debug)]
 pub struct KvCache {
-    layers: Vec<KeyValues>,
+    pub(crate) layers: Vec<KeyValues>,
     /// How the keys were rotated.
     reach: Reach,
     /// What was read, of models that rotate long texts in another way.

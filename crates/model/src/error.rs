@@ -48,6 +48,9 @@ pub enum Error {
     #[error("there is no token to read")]
     NoTokens,
 
+    #[error("keys and values of this model of architecture `{architecture}` cannot be moved there")]
+    NotMovable { architecture: String },
+
     #[error("this model of architecture `{architecture}` has no head that gives scores")]
     NoHead { architecture: String },
 }

@@ -13,6 +13,7 @@
 //! feed-forward width, `V` vocabulary.
 
 mod blocks;
+mod chunk;
 mod config;
 mod decoder;
 mod encoder;
@@ -27,6 +28,7 @@ mod spec;
 mod weights;
 mod workspace;
 
+pub use chunk::KvChunk;
 pub use decoder::{Decoder, KvCache, Logits, Run};
 pub use encoder::{Encoder, Input};
 pub use encoder_spec::{EncoderSpec, Pooling};

@@ -58,8 +58,7 @@ fn walk(folder: &Path, prefix: &str, files: &mut Vec<File>) -> io::Result<()> {
         }
         if kind.is_dir() {
             walk(&entry.path(), &format!("{path}/"), files)?;
-        } else if kind.is_file() && name != ".git" {
-            // Of a linked worktree `.git` is a file.
+        } else if kind.is_file() {
             let bytes = entry.metadata()?.len();
             let text = if bytes > MAX_BYTES { String::new() } else { text(&entry.path())? };
             files.push(File { path, bytes, text });

@@ -169,6 +169,33 @@ impl KeyValues {
         page.values.scales(self.heads, first * self.heads + head)
     }
 
+    /// Copies keys and values (T, K, E) of `positions` as half floats,
+    /// little-endian, or `None` if they are not kept as such.
+    pub fn halves(&self, positions: Range<usize>) -> Option<[Vec<u8>; 2]> {
+        assert!(positions.end <= self.len, "positions that are held");
+        if self.stored != CacheType::F16 {
+            return None;
+        }
+        let width = self.head_width;
+        let token = 2 * self.heads * width;
+        let mut found = [(); 2].map(|()| Vec::with_capacity(positions.len() * token));
+        for position in positions {
+            let (page, tile) = self.page(position / LANES);
+            let lane = position % LANES;
+            let (Store::F16(keys), Store::F16(values)) = (&page.keys, &page.values) else {
+                return None;
+            };
+            for head in 0..self.heads {
+                let tile = tile * self.heads + head;
+                let keys = keys[tile * width * LANES..][lane..].iter().step_by(LANES);
+                let values = &values[(tile * LANES + lane) * padded(width)..];
+                found[0].extend(keys.take(width).flat_map(|half| half.to_le_bytes()));
+                found[1].extend(values[..width].iter().flat_map(|half| half.to_le_bytes()));
+            }
+        }
+        Some(found)
+    }
+
     /// The page of a tile, and which one of its tiles that is.
     fn page(&self, tile: usize) -> (&Page, usize) {
         const TILES: usize = SEGMENT / LANES;
@@ -373,6 +400,28 @@ mod tests {
         assert_ne!(numbers(&second), before);
         second.truncate(SEGMENT);
         assert_eq!((second.pages.len(), second.len()), (1, SEGMENT));
+    }
+
+    #[test]
+    fn what_is_copied_as_half_floats_is_what_was_pushed() {
+        let pool = Pool::new(std::num::NonZeroUsize::MIN);
+        let (heads, width, tokens) = (2, 3, SEGMENT + 20);
+        let mut cache = KeyValues::new(heads, width, CacheType::F16);
+        // Small whole numbers are half floats.
+        let numbers = |seed: usize| -> Vec<f32> {
+            (0..tokens * heads * width).map(|i| ((i * 7 + seed) % 1000) as f32).collect()
+        };
+        let (keys, values) = (numbers(1), numbers(2));
+        cache.push(&pool, &keys, &values);
+        let positions = SEGMENT - 5..SEGMENT + 18;
+        let part = positions.start * heads * width..positions.end * heads * width;
+        let found = cache.halves(positions).unwrap();
+        for (found, want) in found.iter().zip([&keys[part.clone()], &values[part]]) {
+            let found: Vec<f32> = found.as_chunks::<2>().0.iter().map(f16).collect();
+            assert_eq!(found, want);
+        }
+        let floats = KeyValues::new(heads, width, CacheType::F32);
+        assert!(floats.halves(0..0).is_none());
     }
 
     #[test]
