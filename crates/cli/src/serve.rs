@@ -30,6 +30,14 @@ pub struct ServeArgs {
     /// Generators to serve beside the project's: names of `plumb model list`, or paths
     #[arg(long = "model", value_name = "MODEL")]
     models: Vec<String>,
+
+    /// Rerankers to serve: names of `plumb model list`, or paths
+    #[arg(long = "reranker", value_name = "MODEL")]
+    rerankers: Vec<String>,
+
+    /// Embedders to serve beside the project's: names of `plumb model list`, or paths
+    #[arg(long = "embedder", value_name = "MODEL")]
+    embedders: Vec<String>,
 }
 
 pub fn run(args: &ServeArgs, context: &Context) -> Result<Exit> {
@@ -49,24 +57,32 @@ pub fn run(args: &ServeArgs, context: &Context) -> Result<Exit> {
 
 fn settings(args: &ServeArgs, context: &Context) -> Result<Settings> {
     let has_project = context.folder.ancestors().any(|folder| folder.join(DATA_FOLDER).is_dir());
-    if !has_project && args.models.is_empty() {
+    let has_models =
+        !(args.models.is_empty() && args.embedders.is_empty() && args.rerankers.is_empty());
+    if !has_project && !has_models {
         // Says that there is none, and what to do.
         Project::find(context)?;
     }
     let mut models = args.models.clone();
-    let (config, collections, embedders) = if has_project {
+    let (config, collections, mut embedders) = if has_project {
         let project = Project::find(context)?;
         let (collection, embedder) = collection(&project, context, &mut models)?;
         (project.config, vec![collection], vec![embedder])
     } else {
         (resolve(context, &context.folder)?, Vec::new(), Vec::new())
     };
+    for model in all(&args.embedders, context)? {
+        if !embedders.contains(&model) {
+            embedders.push(model);
+        }
+    }
     models.extend(config.serve.models.iter().cloned());
     Ok(Settings {
         listen: args.listen.unwrap_or(config.serve.listen),
         threads: config.threads,
-        generators: generators(&models, context)?,
+        generators: all(&models, context)?,
         embedders,
+        rerankers: all(&args.rerankers, context)?,
         collections,
         limits: Limits {
             drain: Duration::from_secs(config.serve.drain_seconds),
@@ -127,7 +143,7 @@ fn collection_name(config: &Config, root: &Path) -> String {
 }
 
 /// Each model once.
-fn generators(names: &[String], context: &Context) -> Result<Vec<ModelSource>> {
+fn all(names: &[String], context: &Context) -> Result<Vec<ModelSource>> {
     let mut all: Vec<ModelSource> = Vec::new();
     for name in names {
         let model = source(locate(context, name)?);

@@ -94,6 +94,13 @@ impl Embedder {
         Ok(self.tokenizer.count(text)?)
     }
 
+    /// How many tokens `text` has in this role, special ones and prefix among
+    /// them: more than [`max_tokens`](Self::max_tokens) are not all read.
+    pub fn full_length(&self, role: TextRole, text: &str) -> Result<usize, Error> {
+        let text = format!("{}{text}", self.prefix(role));
+        Ok(self.tokenizer.encode(&text, Special::AddAndParse)?.len())
+    }
+
     /// One vector for each document, in their order.
     ///
     /// A vector depends on its own text alone, not on the others.

@@ -258,10 +258,28 @@ impl LanguageModel {
     /// Control tokens spelt out in a message become ids: text from outside
     /// must go through [`Tokenizer::defuse`] first.
     pub fn chat_prompt(&self, messages: &[Message]) -> Result<Vec<u32>, Error> {
+        self.chat_prompt_with_tools(messages, &[], "")
+    }
+
+    /// The same with tools that the model may call, for a template that
+    /// [takes](ChatTemplate::takes_tools) them, and with the `beginning` of the
+    /// answer, which may spell control tokens too.
+    pub fn chat_prompt_with_tools(
+        &self,
+        messages: &[Message],
+        tools: &[serde_json::Value],
+        beginning: &str,
+    ) -> Result<Vec<u32>, Error> {
         let Some(template) = &self.template else {
             return Err(Error::NoChatTemplate { path: self.path.clone() });
         };
-        Ok(self.tokenizer.encode(&template.render(messages, true)?, Special::Parse)?)
+        let text = template.render_with_tools(messages, tools, true)? + beginning;
+        Ok(self.tokenizer.encode(&text, Special::Parse)?)
+    }
+
+    /// Whether the model's chat template has a place for tools.
+    pub fn takes_tools(&self) -> bool {
+        self.template.as_ref().is_some_and(ChatTemplate::takes_tools)
     }
 
     /// Whether the model file carries a chat template.

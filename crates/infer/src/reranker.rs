@@ -59,6 +59,12 @@ impl Reranker {
         Ok(self.encode(query, passage)?.ids.len())
     }
 
+    /// How many tokens the pair has, special ones among them: more than
+    /// [`max_tokens`](Self::max_tokens) are not all read.
+    pub fn full_length(&self, query: &str, passage: &str) -> Result<usize, Error> {
+        Ok(self.tokenizer.encode_pair(query, passage, usize::MAX)?.ids.len())
+    }
+
     /// A score for each passage, higher for better answers to `query`: the
     /// model's logit, or the second less the first of two. A sigmoid makes a
     /// probability of it if the model was trained that way.

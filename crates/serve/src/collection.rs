@@ -14,10 +14,11 @@ use plumb_store::{Journal, Reader, Snapshot, Store};
 use plumb_text::Analyzer;
 
 use crate::clock;
+use crate::encoding::ServedEmbedder;
 use crate::error::Error;
 use crate::failure::{Failure, Kind, chain};
 use crate::generator::Generator;
-use crate::settings::{CollectionSource, Settings};
+use crate::settings::CollectionSource;
 use crate::state::App;
 
 /// Where a store remembers the hash of the weights that its vectors are from.
@@ -44,20 +45,19 @@ pub struct Collection {
 }
 
 impl Collection {
-    /// Opens what `source` names. Loads the embedder.
+    /// Opens what `source` names.
     pub fn open(
         source: &CollectionSource,
-        settings: &Settings,
         generators: &[Arc<Generator>],
+        embedders: &[Arc<ServedEmbedder>],
     ) -> Result<Self, Error> {
         let name = || source.name.clone();
         let wanted = |model: &str| Error::NoModel { collection: name(), model: model.to_owned() };
-        let model = settings.embedders.iter().find(|m| m.name == source.embedder);
+        let model = embedders.iter().find(|m| m.id.name == source.embedder);
         let model = model.ok_or_else(|| wanted(&source.embedder))?;
         let failed = |source| Error::Collection { name: name(), source };
         let reader = open_reader(source).map_err(failed)?;
-        let embedder_id = ModelId { name: model.name.clone(), sha256: Some(model.sha256.clone()) };
-        check_embedder(&source.name, &reader.snapshot(), &embedder_id)?;
+        check_embedder(&source.name, &reader.snapshot(), &model.id)?;
         let generator = if source.settings.writes {
             let found = generators.iter().find(|g| g.id.name == source.settings.generator);
             Some(found.ok_or_else(|| wanted(&source.settings.generator))?.clone())
@@ -65,14 +65,11 @@ impl Collection {
             None
         };
         let resolved = source.settings.resolve();
-        let loaded = Embedder::load(&model.path, settings.threads);
         Ok(Self {
             name: name(),
             folder: source.folder.clone(),
-            embedder: Arc::new(
-                loaded.map_err(|source| Error::Model { name: model.name.clone(), source })?,
-            ),
-            embedder_id,
+            embedder: model.embedder.clone(),
+            embedder_id: model.id.clone(),
             analyzer: Analyzer::english(),
             settings: source.settings.clone(),
             opened: clock::unix_seconds(),

@@ -230,6 +230,7 @@ impl From<plumb_infer::Error> for Failure {
         match error {
             Infer::PromptTooLong { .. } => Self::new(Kind::TooLong, message),
             Infer::EngineBusy { .. } => Self::new(Kind::Busy, message),
+            Infer::Cancelled => Self::new(Kind::Deadline, message),
             Infer::EngineClosed => Self::unavailable("the server is stopping"),
             Infer::Setting { field, .. } => Self::invalid(field, message),
             Infer::UnknownBias { .. } => Self::invalid("logit_bias", message),

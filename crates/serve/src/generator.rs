@@ -29,7 +29,7 @@ impl Generator {
         let model = Arc::new(model.map_err(failed)?);
         let engine = Engine::start(model.clone(), settings.limits.engine).map_err(failed)?;
         Ok(Self {
-            id: ModelId { name: source.name.clone(), sha256: Some(source.sha256.clone()) },
+            id: source.id(),
             model,
             engine: Arc::new(engine),
             created: clock::unix_seconds(),

@@ -6,7 +6,11 @@
 //! - `collection` is a project opened for serving, and `workers` the bounded
 //!   pool on which everything that computes or reads files runs, so that no
 //!   thread of the server ever waits for it;
-//! - `openai` speaks the wire types of OpenAI's API;
+//! - `conversation` is what the APIs have in common: a conversation, handed to an
+//!   engine or to a collection, and the replies as they come; `generation` runs one
+//!   prompt, `encoding` embeds and reranks;
+//! - `openai`, `anthropic` and `rerank` speak the wire types of OpenAI's API, of
+//!   Anthropic's and of Cohere's;
 //! - `failure` is what a request ends with when it cannot be served, in the
 //!   shape that the API's clients expect; `sse` streams; `shutdown` drains;
 //! - `observe` counts and measures, for `/metrics`, and writes a line of log for
@@ -21,9 +25,12 @@
     reason = "few modules are open; `pub` marks what one offers to the others"
 )]
 
+mod anthropic;
 mod body;
 mod clock;
 mod collection;
+mod conversation;
+mod encoding;
 mod error;
 mod failure;
 mod generation;
@@ -31,6 +38,7 @@ mod generator;
 mod health;
 mod observe;
 mod openai;
+mod rerank;
 mod router;
 mod run;
 mod settings;

@@ -12,7 +12,7 @@ use utoipa::OpenApi;
 use crate::failure::{Failure, Kind, Shape, shaped};
 use crate::observe::observed;
 use crate::state::App;
-use crate::{health, openai};
+use crate::{anthropic, health, openai, rerank};
 
 /// Plumb's HTTP API
 #[derive(OpenApi)]
@@ -23,6 +23,8 @@ struct Api;
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut api = Api::openapi();
     api.merge(openai::Api::openapi());
+    api.merge(anthropic::Api::openapi());
+    api.merge(rerank::Api::openapi());
     api
 }
 
@@ -31,6 +33,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let limit = app.settings.limits.body_bytes;
     let apis = Router::new()
         .merge(openai::routes())
+        .merge(anthropic::routes())
+        .merge(rerank::routes())
         .layer(middleware::from_fn_with_state(app.clone(), accepting));
     Router::new()
         .merge(apis)

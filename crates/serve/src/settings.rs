@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use plumb_answer::StoredSettings;
+use plumb_answer::{ModelId, StoredSettings};
 use plumb_infer::EngineSettings;
 
 /// What is served, where, and how much of it at once.
@@ -18,8 +18,16 @@ pub struct Settings {
     /// collection names another.
     pub generators: Vec<ModelSource>,
     pub embedders: Vec<ModelSource>,
+    pub rerankers: Vec<ModelSource>,
     pub collections: Vec<CollectionSource>,
     pub limits: Limits,
+}
+
+impl ModelSource {
+    /// What identifies the model by content.
+    pub fn id(&self) -> ModelId {
+        ModelId { name: self.name.clone(), sha256: Some(self.sha256.clone()) }
+    }
 }
 
 /// A model that is on this machine and was found to be sound.

@@ -27,6 +27,11 @@ impl Sender {
         self.send(Event::default().data(json(data))).await
     }
 
+    /// Sends `data` as an event called `name`.
+    pub(crate) async fn named(&self, name: &str, data: &impl Serialize) -> Result<(), Gone> {
+        self.send(Event::default().event(name).data(json(data))).await
+    }
+
     /// Sends the end mark of OpenAI's streams.
     pub(crate) async fn done(&self) -> Result<(), Gone> {
         self.send(Event::default().data("[DONE]")).await

@@ -2,12 +2,15 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use plumb_infer::{Embedder, Engine, Reranker};
+
 use crate::collection::Collection;
+use crate::encoding::{ServedEmbedder, ServedReranker};
 use crate::error::Error;
 use crate::failure::Failure;
 use crate::generator::Generator;
 use crate::observe::{Log, Metrics};
-use crate::settings::Settings;
+use crate::settings::{ModelSource, Settings};
 use crate::shutdown::Drain;
 use crate::workers::Workers;
 
@@ -33,6 +36,11 @@ pub struct App {
 /// The models and collections that are open.
 pub struct Loaded {
     pub generators: Vec<Arc<Generator>>,
+    pub embedders: Vec<Arc<ServedEmbedder>>,
+    pub rerankers: Vec<Arc<ServedReranker>>,
+    /// Embeds and reranks, beside what it generates: the first generator's
+    /// engine, or one without a model.
+    pub encoding_engine: Arc<Engine>,
     pub collections: Vec<Arc<Collection>>,
 }
 
@@ -97,27 +105,80 @@ impl App {
         if let Some(generator) = loaded.generators.iter().find(|g| g.id.name == model) {
             return Ok(Served::Generator(generator.clone()));
         }
-        Err(Failure {
-            param: Some("model".to_owned()),
-            ..Failure::not_found(format!(
-                "there is no model `{model}`: /v1/models lists what is served"
-            ))
+        let is_other = loaded.embedders.iter().any(|known| known.id.name == model)
+            || loaded.rerankers.iter().any(|known| known.id.name == model);
+        Err(if is_other {
+            Failure::invalid("model", format!("`{model}` does not generate text"))
+        } else {
+            unknown(model)
+        })
+    }
+
+    /// The embedder that clients mean by `model`.
+    pub fn embedder(&self, model: &str) -> Result<Arc<ServedEmbedder>, Failure> {
+        let loaded = self.ready()?;
+        let found = loaded.embedders.iter().find(|known| known.id.name == model);
+        found.cloned().ok_or_else(|| match self.served(model) {
+            Ok(_) => Failure::invalid("model", format!("`{model}` is no embedder")),
+            Err(failure) => failure,
         })
     }
 }
 
+fn unknown(model: &str) -> Failure {
+    let message = format!("there is no model `{model}`: /v1/models lists what is served");
+    Failure { param: Some("model".to_owned()), ..Failure::not_found(message) }
+}
+
 impl Loaded {
     fn open(settings: &Settings) -> Result<Self, Error> {
+        check_names(settings)?;
+        let failed =
+            |model: &ModelSource, source| Error::Model { name: model.name.clone(), source };
         let generators: Vec<Arc<Generator>> = settings
             .generators
             .iter()
             .map(|source| Generator::load(source, settings).map(Arc::new))
             .collect::<Result<_, _>>()?;
+        let embedders: Vec<Arc<ServedEmbedder>> = settings
+            .embedders
+            .iter()
+            .map(|model| {
+                let loaded = Embedder::load(&model.path, settings.threads);
+                let embedder = loaded.map_err(|error| failed(model, error))?;
+                Ok(Arc::new(ServedEmbedder::new(model.id(), embedder)))
+            })
+            .collect::<Result<_, Error>>()?;
+        let rerankers = settings
+            .rerankers
+            .iter()
+            .map(|model| {
+                let loaded = Reranker::load(&model.path, settings.threads);
+                let reranker = loaded.map_err(|error| failed(model, error))?;
+                Ok(Arc::new(ServedReranker::new(model.id(), reranker)))
+            })
+            .collect::<Result<_, Error>>()?;
+        let encoding_engine = match generators.first() {
+            Some(generator) => generator.engine.clone(),
+            None => Arc::new(Engine::start(None, settings.limits.engine).map_err(|source| {
+                Error::Model { name: "without a generator".to_owned(), source }
+            })?),
+        };
         let collections = settings
             .collections
             .iter()
-            .map(|source| Collection::open(source, settings, &generators).map(Arc::new))
+            .map(|source| Collection::open(source, &generators, &embedders).map(Arc::new))
             .collect::<Result<_, _>>()?;
-        Ok(Self { generators, collections })
+        Ok(Self { generators, embedders, rerankers, encoding_engine, collections })
+    }
+}
+
+/// Two models under one name could not be told apart.
+fn check_names(settings: &Settings) -> Result<(), Error> {
+    let mut seen = std::collections::HashSet::new();
+    let models = [&settings.generators, &settings.embedders, &settings.rerankers];
+    match models.into_iter().flatten().find(|model| !seen.insert(&model.name)) {
+        Some(model) => Err(Error::SameName { name: model.name.clone() }),
+        None => Ok(()),
     }
 }

@@ -158,6 +158,8 @@ fn write_gauges(app: &App, out: &mut String) {
         ("plumb_cached_tokens", "Tokens held for what may come again."),
         &of(&|s| number(s.cached_tokens)),
     );
+    let encoding = of(&|s| number(s.encoding));
+    gauge(out, ("plumb_encoding", "Requests to embed or to rerank that are not done."), &encoding);
     gauge(out, ("plumb_engine_steps", "Steps that an engine took."), &of(&|s| s.steps as f64));
     let alone = |value: f64| [(Vec::new(), value)];
     let waiting = alone(number(app.workers.waiting()));

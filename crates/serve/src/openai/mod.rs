@@ -1,11 +1,12 @@
 //! The API of OpenAI, as far as its clients need it.
 
-mod annotations;
 mod chat;
-mod chat_stream;
-mod documents;
+mod completions;
+mod completions_wire;
+mod embeddings;
 mod models;
 mod parameters;
+mod render;
 mod wire;
 
 use std::sync::Arc;
@@ -18,9 +19,11 @@ use crate::failure::Shape;
 use crate::router::in_shape;
 use crate::state::App;
 
+pub(crate) use parameters::fresh_sampling;
+
 /// The documented part of this module.
 #[derive(OpenApi)]
-#[openapi(paths(chat::create, models::list, models::get))]
+#[openapi(paths(chat::create, completions::create, embeddings::create, models::list, models::get))]
 pub(crate) struct Api;
 
 /// Its routes.
@@ -29,6 +32,8 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/v1/models", get(models::list))
         // Ids of collections have a slash in them.
         .route("/v1/models/{*model}", get(models::get))
-        .route("/v1/chat/completions", post(chat::create));
+        .route("/v1/chat/completions", post(chat::create))
+        .route("/v1/completions", post(completions::create))
+        .route("/v1/embeddings", post(embeddings::create));
     in_shape(Shape::OpenAi, routes)
 }

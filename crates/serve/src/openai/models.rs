@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use plumb_answer::ModelId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -19,9 +20,9 @@ pub(crate) struct Model {
     /// Seconds since 1970.
     created: u64,
     owned_by: &'static str,
-    /// `generator` or `collection`.
+    /// `generator`, `embedder`, `reranker` or `collection`.
     kind: &'static str,
-    /// Tokens of prompt and completion together.
+    /// Tokens of prompt and completion together, or of a text to encode.
     #[serde(skip_serializing_if = "Option::is_none")]
     context_length: Option<usize>,
     /// Hex SHA-256 of the weights.
@@ -76,5 +77,22 @@ fn all(loaded: &Loaded) -> Vec<Model> {
         context_length: Some(generator.model.context()),
         sha256: generator.id.sha256.clone(),
     });
-    collections.chain(generators).collect()
+    let encoder = |id: &ModelId, created, kind, tokens| Model {
+        id: id.name.clone(),
+        object: "model",
+        created,
+        owned_by: "plumb",
+        kind,
+        context_length: Some(tokens),
+        sha256: id.sha256.clone(),
+    };
+    let embedders = loaded
+        .embedders
+        .iter()
+        .map(|model| encoder(&model.id, model.created, "embedder", model.embedder.max_tokens()));
+    let rerankers = loaded
+        .rerankers
+        .iter()
+        .map(|model| encoder(&model.id, model.created, "reranker", model.reranker.max_tokens()));
+    collections.chain(generators).chain(embedders).chain(rerankers).collect()
 }

@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use plumb_infer::{Grammar, LanguageModel, Options, Sampling};
-use serde_json::Value;
+use plumb_infer::Sampling;
+use serde_json::{Value, json};
 
-use super::wire::{Content, ResponseFormat, SamplingFields, Stop};
+use super::wire::{Content, ResponseFormat, SamplingFields, Stop, WireChoice, WireFunction};
 use crate::clock;
+use crate::conversation::{Format, Tool, ToolChoice};
 use crate::failure::{Failure, Kind};
 
 /// Parameters that say something of a request and nothing of its result.
@@ -22,9 +23,6 @@ const HARMLESS: &[&str] = &[
     "prompt_cache_key",
     "prompt_cache_retention",
 ];
-
-/// Any JSON object.
-const ANY_OBJECT: &str = r#"{"type": "object"}"#;
 
 /// Stop strings of one request.
 const MAX_STOPS: usize = 16;
@@ -62,6 +60,11 @@ pub(super) fn sampling(fields: &SamplingFields) -> Result<Sampling, Failure> {
     Ok(sampling)
 }
 
+/// The sampling of a request that names nothing.
+pub(crate) fn fresh_sampling() -> Sampling {
+    Sampling { temperature: 1.0, min_p: 0.05, seed: fresh_seed(), ..Sampling::GREEDY }
+}
+
 fn bias_of((token, &bias): (&String, &f32)) -> Result<(u32, f32), Failure> {
     let wrong = |_| Failure::invalid("logit_bias", format!("`logit_bias`: `{token}` is no token"));
     token.parse().map(|token| (token, bias)).map_err(wrong)
@@ -90,38 +93,45 @@ pub(super) fn stops(stop: Option<&Stop>) -> Result<Vec<String>, Failure> {
     Ok(all)
 }
 
-/// Everything that an engine needs to know but the prompt. `max_tokens` is the
-/// number asked for; `None` takes `default`, or what is left of `room`.
-pub(super) fn options(
-    fields: &SamplingFields,
-    max_tokens: Option<usize>,
-    logprobs: Option<usize>,
-    default: usize,
-) -> Result<Options, Failure> {
-    if max_tokens == Some(0) {
-        return Err(Failure::invalid("max_tokens", "`max_tokens` is 0; it must be at least 1"));
+/// The form that a request asks for.
+pub(super) fn format(format: Option<&ResponseFormat>) -> Format {
+    match format {
+        None | Some(ResponseFormat::Text) => Format::Text,
+        Some(ResponseFormat::JsonObject) => Format::Json(json!({"type": "object"})),
+        Some(ResponseFormat::JsonSchema { json_schema }) => {
+            Format::Json(json_schema.schema.clone())
+        }
     }
-    Ok(Options {
-        max_tokens: max_tokens.unwrap_or(default),
-        sampling: sampling(fields)?,
-        stop: stops(fields.stop.as_ref())?,
-        logprobs,
-        ..Options::default()
+}
+
+/// A tool, which must be a function; one without parameters takes none.
+pub(super) fn tool(kind: &str, function: &WireFunction) -> Result<Tool, Failure> {
+    if kind != "function" {
+        let message = format!("a tool is of type `{kind}`; this server knows functions only");
+        return Err(Failure::invalid("tools", message));
+    }
+    let none = || json!({"type": "object", "properties": {}, "additionalProperties": false});
+    Ok(Tool {
+        name: function.name.clone(),
+        description: function.description.clone(),
+        parameters: function.parameters.clone().unwrap_or_else(none),
     })
 }
 
-/// What `format` allows; `None` for any text. Compiling takes a moment: call it
-/// where one may block.
-pub(super) fn grammar(
-    format: Option<&ResponseFormat>,
-    model: &LanguageModel,
-) -> Result<Option<Grammar>, Failure> {
-    let schema = match format {
-        None | Some(ResponseFormat::Text) => return Ok(None),
-        Some(ResponseFormat::JsonObject) => ANY_OBJECT.to_owned(),
-        Some(ResponseFormat::JsonSchema { json_schema }) => json_schema.schema.to_string(),
-    };
-    Ok(Some(Grammar::json_schema(model.grammar_vocabulary()?, &schema)?))
+/// What is wanted of the tools.
+pub(super) fn tool_choice(choice: Option<&WireChoice>) -> Result<ToolChoice, Failure> {
+    match choice {
+        None => Ok(ToolChoice::Auto),
+        Some(WireChoice::Function { function }) => Ok(ToolChoice::Named(function.name.clone())),
+        Some(WireChoice::Mode(mode)) => match &**mode {
+            "auto" => Ok(ToolChoice::Auto),
+            "none" => Ok(ToolChoice::Never),
+            "required" => Ok(ToolChoice::Required),
+            other => {
+                Err(Failure::invalid("tool_choice", format!("`{other}` is no choice of tools")))
+            }
+        },
+    }
 }
 
 /// The text of a message. Fails for parts that are no text.
@@ -152,8 +162,6 @@ pub(super) fn text(content: Option<&Content>) -> Result<String, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

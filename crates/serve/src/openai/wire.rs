@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::conversation;
+
 /// What `/v1/chat/completions` takes.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 pub(crate) struct ChatRequest {
@@ -30,6 +32,12 @@ pub(crate) struct ChatRequest {
     pub(crate) top_logprobs: Option<usize>,
     #[serde(default)]
     pub(crate) response_format: Option<ResponseFormat>,
+    #[serde(default)]
+    pub(crate) tools: Option<Vec<WireTool>>,
+    #[serde(default)]
+    pub(crate) tool_choice: Option<WireChoice>,
+    #[serde(default)]
+    pub(crate) parallel_tool_calls: Option<bool>,
     #[serde(flatten)]
     pub(crate) sampling: SamplingFields,
     /// Everything else: refused, unless it changes nothing.
@@ -87,13 +95,77 @@ pub(crate) struct StreamOptions {
 /// One message of the conversation.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 pub(crate) struct ChatMessage {
-    /// `system`, `developer`, `user` or `assistant`.
+    /// `system`, `developer`, `user`, `assistant` or `tool`.
     pub(crate) role: String,
     #[serde(default)]
     pub(crate) content: Option<Content>,
+    /// Tools that the assistant called.
+    #[serde(default)]
+    pub(crate) tool_calls: Option<Vec<WireCall>>,
+    /// The call that a tool answers.
+    #[serde(default)]
+    pub(crate) tool_call_id: Option<String>,
     #[serde(flatten)]
     #[schema(ignore)]
     pub(crate) extra: BTreeMap<String, Value>,
+}
+
+/// A tool that the model may call.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+pub(crate) struct WireTool {
+    /// `function`.
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) function: WireFunction,
+}
+
+/// A function with the schema of its arguments.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+pub(crate) struct WireFunction {
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) description: Option<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub(crate) parameters: Option<Value>,
+}
+
+/// `none`, `auto`, `required`, or one function.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum WireChoice {
+    Mode(String),
+    Function { function: WireName },
+}
+
+/// The name of a function.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+pub(crate) struct WireName {
+    pub(crate) name: String,
+}
+
+/// A call of a tool.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub(crate) struct WireCall {
+    /// Its place among the calls of a streamed reply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) index: Option<usize>,
+    pub(crate) id: String,
+    #[serde(rename = "type", default = "function")]
+    pub(crate) kind: String,
+    pub(crate) function: WireCalled,
+}
+
+fn function() -> String {
+    "function".to_owned()
+}
+
+/// What is called, and with what.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub(crate) struct WireCalled {
+    pub(crate) name: String,
+    /// A JSON object as text.
+    pub(crate) arguments: String,
 }
 
 /// A text, or parts of one.
@@ -151,13 +223,13 @@ pub(crate) struct PromptDetails {
     pub(crate) cached_tokens: usize,
 }
 
-impl Usage {
-    pub(crate) fn new(prompt: usize, cached: usize, completion: usize) -> Self {
+impl From<conversation::Usage> for Usage {
+    fn from(usage: conversation::Usage) -> Self {
         Self {
-            prompt_tokens: prompt,
-            completion_tokens: completion,
-            total_tokens: prompt + completion,
-            prompt_tokens_details: PromptDetails { cached_tokens: cached },
+            prompt_tokens: usage.prompt,
+            completion_tokens: usage.completion,
+            total_tokens: usage.prompt + usage.completion,
+            prompt_tokens_details: PromptDetails { cached_tokens: usage.cached },
         }
     }
 }
@@ -175,7 +247,7 @@ pub(crate) struct ChatCompletion {
     /// Of a collection: the whole answer, with claims, quotes and ranges.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    pub(crate) plumb: Option<plumb_answer::Answer>,
+    pub(crate) plumb: Option<Box<plumb_answer::Answer>>,
 }
 
 /// One continuation.
@@ -195,6 +267,8 @@ pub(crate) struct Reply {
     pub(crate) refusal: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) annotations: Vec<Annotation>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) tool_calls: Vec<WireCall>,
 }
 
 /// A citation of an answer from documents.
@@ -253,7 +327,7 @@ pub(crate) struct Chunk {
     /// In the last chunk of a collection's answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    pub(crate) plumb: Option<plumb_answer::Answer>,
+    pub(crate) plumb: Option<Box<plumb_answer::Answer>>,
 }
 
 /// What came of one continuation.
@@ -274,4 +348,6 @@ pub(crate) struct Delta {
     pub(crate) content: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) annotations: Vec<Annotation>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) tool_calls: Vec<WireCall>,
 }

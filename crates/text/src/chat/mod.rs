@@ -21,15 +21,23 @@ pub use date::Date;
 /// One message of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Message {
-    /// `system`, `user` or `assistant`.
+    /// `system`, `user`, `assistant` or `tool`.
     pub role: String,
     pub content: String,
+    /// Calls of an assistant, as templates know them: objects with a
+    /// `function` that has a `name` and, as an object, `arguments`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<serde_json::Value>,
+    /// The call that a message of a tool answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_call_id: Option<String>,
 }
 
 impl Message {
     /// A message from `role`.
     pub fn new(role: &str, content: &str) -> Self {
-        Self { role: role.to_owned(), content: content.to_owned() }
+        let (role, content) = (role.to_owned(), content.to_owned());
+        Self { role, content, tool_calls: Vec::new(), tool_call_id: None }
     }
 }
 
@@ -37,6 +45,7 @@ impl Message {
 #[derive(Clone, Debug)]
 pub struct ChatTemplate {
     environment: Environment<'static>,
+    takes_tools: bool,
     bos: String,
     eos: String,
 }
@@ -58,7 +67,8 @@ impl ChatTemplate {
         environment
             .add_template_owned(NAME, without_generation_marks(source))
             .map_err(Error::BadTemplate)?;
-        Ok(Self { environment, bos: bos.to_owned(), eos: eos.to_owned() })
+        let takes_tools = source.contains("tools");
+        Ok(Self { environment, takes_tools, bos: bos.to_owned(), eos: eos.to_owned() })
     }
 
     /// Tells templates that ask which day it is. Without it `strftime_now` is
@@ -69,6 +79,11 @@ impl ChatTemplate {
         self
     }
 
+    /// Whether the template has a place for tools that a model may call.
+    pub fn takes_tools(&self) -> bool {
+        self.takes_tools
+    }
+
     /// The prompt for `messages`, ending where the model is to answer if
     /// `add_generation_prompt`.
     pub fn render(
@@ -76,9 +91,21 @@ impl ChatTemplate {
         messages: &[Message],
         add_generation_prompt: bool,
     ) -> Result<String, Error> {
+        self.render_with_tools(messages, &[], add_generation_prompt)
+    }
+
+    /// The same with `tools`, objects with a `type` and a `function`.
+    pub fn render_with_tools(
+        &self,
+        messages: &[Message],
+        tools: &[serde_json::Value],
+        add_generation_prompt: bool,
+    ) -> Result<String, Error> {
         let template = self.environment.get_template(NAME).map_err(Error::Render)?;
+        let tools = (!tools.is_empty()).then_some(tools);
         let context = context! {
             messages,
+            tools,
             add_generation_prompt,
             bos_token => self.bos,
             eos_token => self.eos,
@@ -192,6 +219,21 @@ mod tests {
     #[test]
     fn fields_that_a_message_lacks_are_false() {
         check("{% if not messages[0].tool_calls and not tools %}ok{% endif %}", "ok");
+    }
+
+    #[test]
+    fn tools_and_their_calls_are_there_for_a_template_that_asks() {
+        let source = "{% for t in tools %}{{ t.function.name }} {% endfor %}\
+            {% for m in messages %}{% for c in m.tool_calls %}{{ c.function.arguments | tojson }}\
+            {% endfor %}{% endfor %}";
+        let template = ChatTemplate::new(source, "", "").unwrap();
+        let mut message = Message::new("assistant", "");
+        message.tool_calls =
+            vec![serde_json::json!({"function": {"name": "f", "arguments": {"x": 1}}})];
+        let tools = [serde_json::json!({"type": "function", "function": {"name": "f"}})];
+        assert!(template.takes_tools());
+        assert_eq!(template.render_with_tools(&[message], &tools, true).unwrap(), "f {\"x\": 1}");
+        assert_eq!(template.render(&[], true).unwrap(), "");
     }
 
     #[test]

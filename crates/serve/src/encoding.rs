@@ -1,0 +1,136 @@
+//! Texts to vectors and passages to scores, beside what the engine generates.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use plumb_answer::ModelId;
+use plumb_infer::{
+    EmbedRequest, Embedder, Encoded, Error, Priority, RerankRequest, Reranker, TextRole,
+};
+use tokio::sync::oneshot;
+
+use crate::clock;
+use crate::failure::{Failure, Kind};
+use crate::state::App;
+
+/// An embedder that is served.
+pub struct ServedEmbedder {
+    pub id: ModelId,
+    pub embedder: Arc<Embedder>,
+    /// When it was loaded, in seconds since 1970.
+    pub created: u64,
+}
+
+/// A reranker that is served.
+pub struct ServedReranker {
+    pub id: ModelId,
+    pub reranker: Arc<Reranker>,
+    /// When it was loaded, in seconds since 1970.
+    pub created: u64,
+}
+
+impl ServedEmbedder {
+    /// An embedder that was just loaded.
+    pub fn new(id: ModelId, embedder: Embedder) -> Self {
+        Self { id, embedder: Arc::new(embedder), created: clock::unix_seconds() }
+    }
+}
+
+impl ServedReranker {
+    /// A reranker that was just loaded.
+    pub fn new(id: ModelId, reranker: Reranker) -> Self {
+        Self { id, reranker: Arc::new(reranker), created: clock::unix_seconds() }
+    }
+}
+
+/// The vectors of `texts`. Fails, with the numbers, if one is longer than the
+/// model reads.
+pub async fn embed(
+    app: &Arc<App>,
+    model: &ServedEmbedder,
+    role: TextRole,
+    texts: Vec<String>,
+) -> Result<Encoded<Vec<f32>>, Failure> {
+    check_number("input", texts.len(), app)?;
+    let (embedder, engine) = (model.embedder.clone(), app.ready()?.encoding_engine.clone());
+    let (sender, done) = oneshot::channel();
+    let started = Instant::now();
+    let submit = move || {
+        for (i, text) in texts.iter().enumerate() {
+            let (tokens, most) = (embedder.full_length(role, text)?, embedder.max_tokens());
+            if most < tokens {
+                return Err(too_long(&format!("text {i} of `input`"), tokens, most));
+            }
+        }
+        let priority = Priority::Interactive;
+        let on_done = Box::new(move |result| drop(sender.send(result)));
+        Ok(engine.embed(EmbedRequest { embedder, role, texts, priority }, on_done)?)
+    };
+    // Dropping the ticket cancels the request.
+    let _ticket = app.preparing.run(submit).await??;
+    let encoded = wait(app, done, started).await?;
+    app.metrics.embedding_seconds.observe(&[&model.id.name], started.elapsed().as_secs_f64());
+    Ok(encoded)
+}
+
+/// The scores of `passages`. Fails, with the numbers, if one is longer than the
+/// model reads.
+pub async fn rerank(
+    app: &Arc<App>,
+    model: &ServedReranker,
+    query: String,
+    passages: Vec<String>,
+) -> Result<Encoded<f32>, Failure> {
+    check_number("documents", passages.len(), app)?;
+    let (reranker, engine) = (model.reranker.clone(), app.ready()?.encoding_engine.clone());
+    let (sender, done) = oneshot::channel();
+    let started = Instant::now();
+    let submit = move || {
+        for (i, passage) in passages.iter().enumerate() {
+            let (tokens, most) = (reranker.full_length(&query, passage)?, reranker.max_tokens());
+            if most < tokens {
+                return Err(too_long(&format!("document {i} with the query"), tokens, most));
+            }
+        }
+        let priority = Priority::Interactive;
+        let on_done = Box::new(move |result| drop(sender.send(result)));
+        Ok(engine.rerank(RerankRequest { reranker, query, passages, priority }, on_done)?)
+    };
+    let _ticket = app.preparing.run(submit).await??;
+    let encoded = wait(app, done, started).await?;
+    app.metrics.rerank_seconds.observe(&[&model.id.name], started.elapsed().as_secs_f64());
+    Ok(encoded)
+}
+
+/// Refuses none and too many.
+pub fn check_number(param: &str, number: usize, app: &App) -> Result<(), Failure> {
+    let most = app.settings.limits.texts;
+    if (1..=most).contains(&number) {
+        return Ok(());
+    }
+    let message = format!("`{param}` has {number} texts; it must have from 1 to {most}");
+    Err(Failure::invalid(param, message))
+}
+
+fn too_long(what: &str, tokens: usize, most: usize) -> Failure {
+    let message = format!("{what} has {tokens} tokens, and this model reads {most}; cut it");
+    Failure::new(Kind::TooLong, message)
+}
+
+async fn wait<T>(
+    app: &App,
+    done: oneshot::Receiver<Result<Encoded<T>, Error>>,
+    started: Instant,
+) -> Result<Encoded<T>, Failure> {
+    let limit = app.settings.limits.request;
+    let result = tokio::select! {
+        result = tokio::time::timeout_at((started + limit).into(), done) => result,
+        () = app.drain.over() => {
+            return Err(Failure::unavailable("the server stopped before the end"));
+        }
+    };
+    let seconds = limit.as_secs();
+    let passed = |_| Failure::new(Kind::Deadline, format!("it took more than {seconds} s"));
+    let ended = |_| Failure::unavailable("the engine has stopped");
+    Ok(result.map_err(passed)?.map_err(ended)??)
+}
