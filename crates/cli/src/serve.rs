@@ -71,7 +71,7 @@ fn settings(args: &ServeArgs, context: &Context) -> Result<Settings> {
     } else {
         (resolve(context, &context.folder)?, Vec::new(), Vec::new())
     };
-    for model in all(&args.embedders, context)? {
+    for model in all(&args.embedders, config.kv_cache, context)? {
         if !embedders.contains(&model) {
             embedders.push(model);
         }
@@ -80,9 +80,9 @@ fn settings(args: &ServeArgs, context: &Context) -> Result<Settings> {
     Ok(Settings {
         listen: args.listen.unwrap_or(config.serve.listen),
         threads: config.threads,
-        generators: all(&models, context)?,
+        generators: all(&models, config.kv_cache, context)?,
         embedders,
-        rerankers: all(&args.rerankers, context)?,
+        rerankers: all(&args.rerankers, config.kv_cache, context)?,
         collections,
         limits: Limits {
             drain: Duration::from_secs(config.serve.drain_seconds),
@@ -105,13 +105,7 @@ fn collection(
              machine; leave it out, or set `answer.wording` to \"quote\""
         );
     }
-    if config.kv_cache != KvCacheName::F16 {
-        bail!(
-            "`models.kv_cache` is `{}`: `plumb serve` keeps keys and values as f16; leave it out",
-            config.kv_cache.name()
-        );
-    }
-    let embedder = source(locate(context, &config.embedder)?);
+    let embedder = source(locate(context, &config.embedder)?, config.kv_cache);
     let mut settings = session::settings(config, None);
     if settings.writes {
         let generator = locate(context, &config.generator)?;
@@ -143,10 +137,10 @@ fn collection_name(config: &Config, root: &Path) -> String {
 }
 
 /// Each model once.
-fn all(names: &[String], context: &Context) -> Result<Vec<ModelSource>> {
+fn all(names: &[String], kv_cache: KvCacheName, context: &Context) -> Result<Vec<ModelSource>> {
     let mut all: Vec<ModelSource> = Vec::new();
     for name in names {
-        let model = source(locate(context, name)?);
+        let model = source(locate(context, name)?, kv_cache);
         if !all.iter().any(|known| known.name == model.name) {
             all.push(model);
         }
@@ -154,12 +148,13 @@ fn all(names: &[String], context: &Context) -> Result<Vec<ModelSource>> {
     Ok(all)
 }
 
-fn source(located: Located) -> ModelSource {
+fn source(located: Located, kv_cache: KvCacheName) -> ModelSource {
     ModelSource {
         name: located.name,
         path: located.path,
         sha256: located.sha256,
         packed: Some(located.packed),
+        kv_cache: kv_cache.into(),
     }
 }
 

@@ -26,7 +26,9 @@ impl Generator {
             Some(packed) => LanguageModel::load_cached(&source.path, packed, settings.threads),
             None => LanguageModel::load(&source.path, settings.threads),
         };
-        let model = Arc::new(model.map_err(failed)?);
+        let mut model = model.map_err(failed)?;
+        model.set_cache_type(source.kv_cache);
+        let model = Arc::new(model);
         let engine = Engine::start(model.clone(), settings.limits.engine).map_err(failed)?;
         Ok(Self {
             id: source.id(),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use plumb_answer::{ModelId, StoredSettings};
-use plumb_infer::EngineSettings;
+use plumb_infer::{CacheType, EngineSettings};
 
 /// What is served, where, and how much of it at once.
 #[derive(Clone, Debug)]
@@ -41,6 +41,8 @@ pub struct ModelSource {
     pub sha256: String,
     /// Where the weights of a generator are kept as it computes with them.
     pub packed: Option<PathBuf>,
+    /// What a generator keeps of what it has read.
+    pub kv_cache: CacheType,
 }
 
 /// A project whose documents are served.

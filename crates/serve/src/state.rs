@@ -51,7 +51,7 @@ impl std::fmt::Debug for Loaded {
         f.debug_struct("Loaded")
             .field("generators", &generators)
             .field("collections", &collections)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

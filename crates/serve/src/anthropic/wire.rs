@@ -136,6 +136,7 @@ pub(crate) enum Written {
 
 /// Tokens read and written.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names of the wire")]
 pub(crate) struct Usage {
     /// Tokens of the prompt that were read for this request.
     pub(crate) input_tokens: usize,

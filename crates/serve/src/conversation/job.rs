@@ -113,10 +113,9 @@ fn prompt(
 fn message(said: &Spoken, with_tools: bool) -> Message {
     let role = match said.role {
         Role::System => "system",
-        Role::User => "user",
         Role::Assistant => "assistant",
         Role::Tool if with_tools => "tool",
-        Role::Tool => "user",
+        Role::User | Role::Tool => "user",
     };
     let mut message = Message::new(role, &said.text);
     if with_tools {
@@ -126,7 +125,8 @@ fn message(said: &Spoken, with_tools: bool) -> Message {
         message.content = format!("<tool_response>\n{}\n</tool_response>", said.text);
     } else if !said.calls.is_empty() {
         let calls: Vec<String> = said.calls.iter().map(Call::written_form).collect();
-        message.content = format!("{}\n{}", said.text, calls.join("\n")).trim().to_owned();
+        let written = format!("{}\n{}", said.text, calls.join("\n"));
+        written.trim().clone_into(&mut message.content);
     }
     message
 }

@@ -73,6 +73,7 @@ pub(crate) struct Embeddings {
 
 /// One vector.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names of the wire")]
 struct Embedding {
     object: &'static str,
     index: usize,
