@@ -68,7 +68,10 @@ fn culprit<T: DeserializeOwned>(bytes: &[u8], message: &str) -> Option<String> {
             rest.remove(*key);
             match serde_json::from_value::<T>(rest.into()) {
                 Ok(_) => true,
-                Err(error) => !error.to_string().starts_with(message),
+                Err(error) => {
+                    let now = error.to_string();
+                    !now.starts_with(message) && !now.starts_with("missing field")
+                }
             }
         })
         .cloned()
