@@ -2,11 +2,14 @@
 //!
 //! Builds what the tests build, so that nothing is compiled twice; pulls two
 //! small models with the binary itself, through the user's own `pip` where the
-//! first source cannot be reached; then runs the tests that are otherwise
-//! silent, with `PLUMB_TEST_MODELS` naming the folder that holds the models.
+//! first source cannot be reached; installs a PostgreSQL beside what is built;
+//! then runs the tests that are otherwise silent, with `PLUMB_TEST_MODELS`
+//! naming the folder that holds the models and `PLUMB_TEST_POSTGRES` the one
+//! that holds the server.
 
 use std::path::{Path, PathBuf};
 
+use crate::postgres;
 use crate::steps::{self, command, output, say};
 use crate::test;
 
@@ -28,10 +31,11 @@ pub(crate) enum Extent {
     All,
 }
 
-/// What `cargo nextest` runs: reference values of the models, and whole runs of
-/// the binary.
+/// What `cargo nextest` runs: reference values of the models, whole runs of the
+/// binary, and the service's data in PostgreSQL.
 const FILTER: &str = "(package(plumb-infer) and kind(test)) \
-    or (package(plumb-cli) and kind(test) and test(/(^|::)e2e/))";
+    or (package(plumb-cli) and kind(test) and test(/(^|::)e2e/)) \
+    or (package(plumb-serve) and kind(test) and test(/postgres/))";
 
 /// Builds, pulls the models and runs the tests.
 pub(crate) fn run(root: &Path, extent: Extent) -> Result<(), String> {
@@ -51,12 +55,16 @@ pub(crate) fn run(root: &Path, extent: Extent) -> Result<(), String> {
     }
     let folder = folder.expect("the list of models is not empty");
     say(&format!("models are in `{}`", folder.display()));
-    tests(root, &folder, extent)
+    let postgres = postgres::install(root, &target_folder(root)?)?;
+    tests(root, (&folder, &postgres), extent)
 }
 
-fn tests(root: &Path, models: &Path, extent: Extent) -> Result<(), String> {
-    let with_models =
-        |words: &[&str]| steps::run(command(root, words).env("PLUMB_TEST_MODELS", models));
+/// Runs the tests with the folders of the models and of PostgreSQL.
+fn tests(root: &Path, (models, postgres): (&Path, &Path), extent: Extent) -> Result<(), String> {
+    let with_models = |words: &[&str]| {
+        let mut command = command(root, words);
+        steps::run(command.env("PLUMB_TEST_MODELS", models).env("PLUMB_TEST_POSTGRES", postgres))
+    };
     if test::has_nextest(root)? {
         let nextest = ["cargo", "nextest", "run", "--workspace", "--locked", "--profile", "models"];
         let filter = match extent {
@@ -72,7 +80,8 @@ fn tests(root: &Path, models: &Path, extent: Extent) -> Result<(), String> {
         }
     }
     with_models(&infer)?;
-    with_models(&["cargo", "test", "--locked", "-p", "plumb-cli", "--test", "*", "e2e"])
+    with_models(&["cargo", "test", "--locked", "-p", "plumb-cli", "--test", "*", "e2e"])?;
+    with_models(&["cargo", "test", "--locked", "-p", "plumb-serve", "--test", "*", "postgres"])
 }
 
 /// Where cargo puts what it builds for this checkout.

@@ -8,6 +8,7 @@
 
 mod e2e;
 mod memcheck;
+mod postgres;
 mod steps;
 mod test;
 mod tidy;

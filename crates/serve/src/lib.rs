@@ -14,7 +14,8 @@
 //! - `failure` is what a request ends with when it cannot be served, in the
 //!   shape that the API's clients expect; `sse` streams; `shutdown` drains;
 //! - `observe` counts and measures, for `/metrics`, and writes a line of log for
-//!   each request.
+//!   each request;
+//! - [`data`] is what the service remembers, in SQLite or PostgreSQL.
 //!
 //! This crate is the only one that knows HTTP. It reads no flags, no
 //! environment and no configuration: [`Settings`] has them. Wire types stay in
@@ -30,6 +31,7 @@ mod body;
 mod clock;
 mod collection;
 mod conversation;
+pub mod data;
 mod encoding;
 mod error;
 mod failure;

@@ -1,0 +1,5 @@
+//! Tests of the service from outside.
+
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+mod data;
