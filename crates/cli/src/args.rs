@@ -99,6 +99,11 @@ pub enum Verb {
     Rerank(crate::rerank::RerankArgs),
     /// Serve models and documents to other programs over HTTP
     Serve(crate::serve::ServeArgs),
+    /// Make, list and revoke API keys of the server
+    #[command(subcommand)]
+    Key(crate::key::KeyVerb),
+    /// Let an agent search and ask the project, over the Model Context Protocol
+    Mcp(crate::mcp::McpArgs),
     /// Measure speed
     #[command(subcommand)]
     Bench(crate::bench::BenchVerb),

@@ -4,6 +4,7 @@
 //! error; [`Config`] is what is run, with no option left open. Precedence is
 //! flag > environment > file > default, and is decided in [`Config::resolve`].
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,32 @@ pub struct ServeFile {
     pub listen: Option<SocketAddr>,
     pub models: Option<Vec<String>>,
     pub drain_seconds: Option<u64>,
+    pub database: Option<String>,
+    pub allowed_hosts: Vec<String>,
+    pub cors_origins: Vec<String>,
+    pub tls_cert: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
+    pub pools: BTreeMap<String, PoolFile>,
+}
+
+/// A generator on other machines.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PoolFile {
+    pub endpoints: Vec<EndpointFile>,
+    pub attempts: Option<usize>,
+    pub hedge_ms: Option<u64>,
+    pub prefix_affine: Option<bool>,
+    pub timeout_seconds: Option<u64>,
+}
+
+/// One OpenAI-compatible server of a pool.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndpointFile {
+    pub url: String,
+    pub model: Option<String>,
+    pub concurrency: Option<usize>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -168,6 +195,16 @@ pub struct Serve {
     pub models: Vec<String>,
     /// What running requests may still take after the order to stop.
     pub drain_seconds: u64,
+    /// A file, or a `postgres://` address.
+    pub database: Option<String>,
+    /// Names in `Host` beside those of loopback.
+    pub allowed_hosts: Vec<String>,
+    /// Origins of other pages that may use the server.
+    pub cors_origins: Vec<String>,
+    pub tls_cert: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
+    /// Generators on other machines, by name.
+    pub pools: BTreeMap<String, PoolFile>,
 }
 
 /// What flags and the environment say.
@@ -209,6 +246,12 @@ impl Config {
                 listen: file.serve.listen.unwrap_or(local),
                 models: file.serve.models.unwrap_or_default(),
                 drain_seconds: file.serve.drain_seconds.unwrap_or(30),
+                database: file.serve.database,
+                allowed_hosts: file.serve.allowed_hosts,
+                cors_origins: file.serve.cors_origins,
+                tls_cert: file.serve.tls_cert,
+                tls_key: file.serve.tls_key,
+                pools: file.serve.pools,
             },
             embedder: file.models.embedder.unwrap_or_else(|| DEFAULT_EMBEDDER.to_owned()),
             generator: file.models.generator.unwrap_or_else(|| DEFAULT_GENERATOR.to_owned()),
@@ -299,6 +342,9 @@ pub const TEMPLATE: &str = r#"# Settings of this project. Every key is optional;
 # listen = "127.0.0.1:8321"
 # models = []                       # generators to serve beside the one above
 # drain_seconds = 30                # for running requests, after Ctrl-C
+# allowed_hosts = []                # names in `Host` beside those of loopback
+# cors_origins = []                 # origins of other pages that may use the server
+# database = ".plumb/serve.db"      # or "postgres://USER@HOST/NAME"
 "#;
 
 #[cfg(test)]

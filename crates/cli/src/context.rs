@@ -82,6 +82,15 @@ impl Context {
         })
     }
 
+    /// Milliseconds since 1970 in UTC.
+    #[expect(clippy::unused_self, reason = "what time it is is the context's to know")]
+    #[expect(clippy::disallowed_methods, reason = "this is where the clock is read")]
+    pub fn now_millis(&self) -> i64 {
+        let now = std::time::SystemTime::now();
+        let passed = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(passed.as_millis()).unwrap_or(i64::MAX)
+    }
+
     /// Prints one JSON object on a line.
     #[expect(clippy::unused_self, reason = "where results go is the context's to know")]
     pub fn print_json(&self, value: &impl Serialize) -> Result<()> {

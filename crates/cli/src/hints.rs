@@ -27,6 +27,9 @@ fn advice(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<plumb_eval::Error>() {
         return error.hint();
     }
+    if let Some(error) = cause.downcast_ref::<plumb_serve::data::Error>() {
+        return error.hint().map(str::to_owned);
+    }
     if let Some(error) = cause.downcast_ref::<crate::models::Error>() {
         return error.hint();
     }

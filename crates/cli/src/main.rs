@@ -5,6 +5,7 @@
     reason = "a program has no outside; `pub` marks what other modules may use"
 )]
 
+mod access;
 mod add;
 mod answers;
 mod args;
@@ -24,7 +25,9 @@ mod generate;
 mod generator;
 mod hints;
 mod index;
+mod key;
 mod list;
+mod mcp;
 mod models;
 mod paths;
 mod progress;
@@ -102,6 +105,8 @@ fn run(cli: &Cli) -> Result<Exit> {
         Verb::Bench(verb) => bench::run(verb, &context),
         Verb::Serve(args) => serve::run(args, &context),
         Verb::Eval(verb) => eval::run(verb, &context),
+        Verb::Key(verb) => key::run(verb, &context),
+        Verb::Mcp(args) => mcp::run(args, &context),
         Verb::Doctor => doctor::run(&context),
         Verb::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "plumb", &mut io::stdout());

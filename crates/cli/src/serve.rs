@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use plumb_serve::{CollectionSource, Limits, ModelSource, Settings};
 use serde_json::json;
 
-use crate::config::{Config, KvCacheName, WordingName};
+use crate::access::{AccessArgs, access, database, pools, url};
+use crate::config::{Config, KvCacheName};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::models::{Located, locate};
@@ -21,7 +22,7 @@ use crate::session;
 /// The project's documents are the model `docs/NAME`, which answers with
 /// citations; its generator is a model under its own name. Without a project,
 /// give a generator with --model. Ctrl-C lets running requests finish.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 pub struct ServeArgs {
     /// Address to listen on (default: 127.0.0.1:8321; port 0 takes a free one)
     #[arg(long, value_name = "ADDRESS:PORT", env = "PLUMB_LISTEN")]
@@ -38,13 +39,17 @@ pub struct ServeArgs {
     /// Embedders to serve beside the project's: names of `plumb model list`, or paths
     #[arg(long = "embedder", value_name = "MODEL")]
     embedders: Vec<String>,
+
+    #[command(flatten)]
+    access: AccessArgs,
 }
 
 pub fn run(args: &ServeArgs, context: &Context) -> Result<Exit> {
     let settings = settings(args, context)?;
     let (json, context) = (context.json, context.clone());
+    let access = settings.access.clone();
     plumb_serve::run(settings, Box::new(io::stderr()), move |address| {
-        let url = format!("http://{address}");
+        let url = url(address, &access);
         // Nothing can be done about a closed standard output.
         let _ = if json {
             context.print_json(&json!({"url": url}))
@@ -55,7 +60,7 @@ pub fn run(args: &ServeArgs, context: &Context) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn settings(args: &ServeArgs, context: &Context) -> Result<Settings> {
+pub fn settings(args: &ServeArgs, context: &Context) -> Result<Settings> {
     let has_project = context.folder.ancestors().any(|folder| folder.join(DATA_FOLDER).is_dir());
     let has_models =
         !(args.models.is_empty() && args.embedders.is_empty() && args.rerankers.is_empty());
@@ -64,18 +69,19 @@ fn settings(args: &ServeArgs, context: &Context) -> Result<Settings> {
         Project::find(context)?;
     }
     let mut models = args.models.clone();
-    let (config, collections, mut embedders) = if has_project {
+    let (config, root, collections, mut embedders) = if has_project {
         let project = Project::find(context)?;
         let (collection, embedder) = collection(&project, context, &mut models)?;
-        (project.config, vec![collection], vec![embedder])
+        (project.config, Some(project.root), vec![collection], vec![embedder])
     } else {
-        (resolve(context, &context.folder)?, Vec::new(), Vec::new())
+        (resolve(context, &context.folder)?, None, Vec::new(), Vec::new())
     };
     for model in all(&args.embedders, config.kv_cache, context)? {
         if !embedders.contains(&model) {
             embedders.push(model);
         }
     }
+    let database = database(&config, root.as_deref(), context)?;
     models.extend(config.serve.models.iter().cloned());
     Ok(Settings {
         listen: args.listen.unwrap_or(config.serve.listen),
@@ -84,6 +90,8 @@ fn settings(args: &ServeArgs, context: &Context) -> Result<Settings> {
         embedders,
         rerankers: all(&args.rerankers, config.kv_cache, context)?,
         collections,
+        access: access(&args.access, &config, database)?,
+        pools: pools(&config, context)?,
         limits: Limits {
             drain: Duration::from_secs(config.serve.drain_seconds),
             ..Limits::default()
@@ -99,15 +107,11 @@ fn collection(
     models: &mut Vec<String>,
 ) -> Result<(CollectionSource, ModelSource)> {
     let config = &project.config;
-    if let (Some(endpoint), WordingName::Write) = (&config.endpoint, config.wording) {
-        bail!(
-            "`models.endpoint` is `{endpoint}`: `plumb serve` words answers with a model of this \
-             machine; leave it out, or set `answer.wording` to \"quote\""
-        );
-    }
     let embedder = source(locate(context, &config.embedder)?, config.kv_cache);
     let mut settings = session::settings(config, None);
-    if settings.writes {
+    let is_elsewhere =
+        config.endpoint.is_some() || config.serve.pools.contains_key(&config.generator);
+    if settings.writes && !is_elsewhere {
         let generator = locate(context, &config.generator)?;
         settings.generator.clone_from(&generator.name);
         models.insert(0, config.generator.clone());

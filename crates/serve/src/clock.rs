@@ -25,3 +25,8 @@ pub(crate) fn new_id(prefix: &str) -> String {
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     format!("{prefix}{:012x}{count:08x}", unix_millis())
 }
+
+/// Milliseconds since 1970, as the database counts them.
+pub(crate) fn now() -> i64 {
+    i64::try_from(unix_millis()).unwrap_or(i64::MAX)
+}

@@ -12,6 +12,7 @@ use plumb_answer::{
 use plumb_infer::Embedder;
 use plumb_store::{Journal, Reader, Snapshot, Store};
 use plumb_text::Analyzer;
+use tokio::runtime::Handle;
 
 use crate::clock;
 use crate::encoding::ServedEmbedder;
@@ -20,6 +21,7 @@ use crate::failure::{Failure, Kind, chain};
 use crate::generator::Generator;
 use crate::settings::CollectionSource;
 use crate::state::App;
+use crate::upstream::{Pool, PoolWriter};
 
 /// Where a store remembers the hash of the weights that its vectors are from.
 const META_EMBEDDER_SHA256: &str = "embedder_sha256";
@@ -40,6 +42,8 @@ pub struct Collection {
     resolved: AnswerSettings,
     /// Words answers; quotes are the answers without it.
     generator: Option<Arc<Generator>>,
+    /// Words answers in its place.
+    pool: Option<PoolWriter>,
     reader: Mutex<Reader>,
     answers: Mutex<Journal>,
 }
@@ -48,7 +52,7 @@ impl Collection {
     /// Opens what `source` names.
     pub fn open(
         source: &CollectionSource,
-        generators: &[Arc<Generator>],
+        (generators, pools): (&[Arc<Generator>], &[Pool]),
         embedders: &[Arc<ServedEmbedder>],
     ) -> Result<Self, Error> {
         let name = || source.name.clone();
@@ -58,7 +62,10 @@ impl Collection {
         let failed = |source| Error::Collection { name: name(), source };
         let reader = open_reader(source).map_err(failed)?;
         check_embedder(&source.name, &reader.snapshot(), &model.id)?;
-        let generator = if source.settings.writes {
+        let pool = pools.iter().find(|pool| pool.name() == source.settings.generator);
+        let pool = pool.filter(|_| source.settings.writes);
+        let pool = pool.map(|pool| PoolWriter::new(pool.clone(), Handle::current()));
+        let generator = if source.settings.writes && pool.is_none() {
             let found = generators.iter().find(|g| g.id.name == source.settings.generator);
             Some(found.ok_or_else(|| wanted(&source.settings.generator))?.clone())
         } else {
@@ -75,6 +82,7 @@ impl Collection {
             opened: clock::unix_seconds(),
             resolved: resolved.map_err(|source| Error::Answers { name: name(), source })?,
             generator,
+            pool,
             reader: Mutex::new(reader),
             answers: Mutex::new(Journal::open(&source.folder.join("answers.log")).map_err(failed)?),
         })
@@ -108,8 +116,8 @@ impl Collection {
             analyzer: &self.analyzer,
             settings: &self.resolved,
         };
-        let mut writer = self.generator.as_ref().map(|g| g.writer(is_cancelled.clone()));
-        let mut recorder = writer.as_mut().map(|writer| Recorder::new(writer));
+        let mut writer = self.writer(is_cancelled);
+        let mut recorder = writer.as_mut().map(|writer| Recorder::new(writer.as_mut()));
         let borrowed = recorder.as_mut().map(|recorder| recorder as &mut dyn Writer);
         let answer =
             plumb_answer::ask(&sources, question, history, borrowed, on_event).map_err(failure)?;
@@ -117,6 +125,15 @@ impl Collection {
         self.measure(app, &answer);
         self.keep(&answer, history, written)?;
         Ok(answer)
+    }
+
+    /// What words an answer until `is_cancelled` is set, if anything does.
+    fn writer(&self, is_cancelled: &Arc<AtomicBool>) -> Option<Box<dyn Writer>> {
+        if let Some(pool) = &self.pool {
+            return Some(Box::new(pool.clone()));
+        }
+        let generator = self.generator.as_ref()?;
+        Some(Box::new(generator.writer(is_cancelled.clone())))
     }
 
     /// How many tokens `text` has for the generator, or else for the embedder.
@@ -134,7 +151,7 @@ impl Collection {
             settings: self.settings.clone(),
             history: history.to_vec(),
             written,
-            deterministic: true,
+            deterministic: self.pool.is_none(),
         };
         let json = serde_json::to_vec(&stored).map_err(|e| Failure::internal(chain(&e)))?;
         let mut journal = self.answers.lock().unwrap_or_else(PoisonError::into_inner);

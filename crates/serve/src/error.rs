@@ -13,6 +13,12 @@ pub enum Error {
     #[error("cannot start the server")]
     Start { source: io::Error },
 
+    #[error(transparent)]
+    Guard(#[from] crate::auth::guard::Error),
+
+    #[error(transparent)]
+    Pool(#[from] crate::upstream::Error),
+
     #[error("cannot load the model `{name}`")]
     Model { name: String, source: plumb_infer::Error },
 
@@ -41,6 +47,7 @@ impl Error {
             Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
                 Some("another program listens there: choose another port with --listen")
             }
+            Self::Guard(error) => error.hint(),
             Self::Model { source, .. } => source.hint(),
             Self::Collection { source, .. } => source.hint(),
             Self::OtherEmbedder { .. } => {

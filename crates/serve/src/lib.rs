@@ -15,7 +15,10 @@
 //!   shape that the API's clients expect; `sse` streams; `shutdown` drains;
 //! - `observe` counts and measures, for `/metrics`, and writes a line of log for
 //!   each request;
-//! - [`data`] is what the service remembers, in SQLite or PostgreSQL.
+//! - [`data`] is what the service remembers, in SQLite or PostgreSQL;
+//! - [`auth`] says who is let in, [`limits`] how much each may take, [`tls`]
+//!   encrypts; [`upstream`] uses models on other machines, and [`mcp`] lets
+//!   agents ask.
 //!
 //! This crate is the only one that knows HTTP. It reads no flags, no
 //! environment and no configuration: [`Settings`] has them. Wire types stay in
@@ -27,6 +30,7 @@
 )]
 
 mod anthropic;
+pub mod auth;
 mod body;
 mod clock;
 mod collection;
@@ -38,6 +42,8 @@ mod failure;
 mod generation;
 mod generator;
 mod health;
+pub mod limits;
+pub mod mcp;
 mod observe;
 mod openai;
 mod rerank;
@@ -47,10 +53,12 @@ mod settings;
 mod shutdown;
 mod sse;
 mod state;
+pub mod tls;
+pub mod upstream;
 mod workers;
 
 pub use error::Error;
 pub use router::openapi;
-pub use run::run;
+pub use run::{mcp_stdio, run};
 pub use settings::{CollectionSource, Limits, ModelSource, Settings};
 pub use state::App;

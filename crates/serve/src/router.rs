@@ -12,7 +12,7 @@ use utoipa::OpenApi;
 use crate::failure::{Failure, Kind, Shape, shaped};
 use crate::observe::observed;
 use crate::state::App;
-use crate::{anthropic, health, openai, rerank};
+use crate::{anthropic, auth, health, mcp, openai, rerank, upstream};
 
 /// Plumb's HTTP API
 #[derive(OpenApi)]
@@ -25,18 +25,22 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     api.merge(openai::Api::openapi());
     api.merge(anthropic::Api::openapi());
     api.merge(rerank::Api::openapi());
+    api.merge(auth::routes::Api::openapi());
+    api.merge(mcp::routes::Api::openapi());
     api
 }
 
 /// All routes.
-pub(crate) fn router(app: Arc<App>) -> Router {
+pub(crate) fn router(app: &Arc<App>) -> Router {
     let limit = app.settings.limits.body_bytes;
     let apis = Router::new()
         .merge(openai::routes())
         .merge(anthropic::routes())
         .merge(rerank::routes())
+        .merge(in_shape(Shape::Native, auth::routes::routes()))
+        .merge(in_shape(Shape::Native, mcp::routes::routes(app)))
         .layer(middleware::from_fn_with_state(app.clone(), accepting));
-    Router::new()
+    let routes = Router::new()
         .merge(apis)
         .route("/healthz", get(health::live))
         .route("/ready", get(health::ready))
@@ -47,8 +51,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             Failure::new(Kind::Method, "this address does not take that method")
         })
         .layer(DefaultBodyLimit::max(limit))
-        .layer(middleware::from_fn_with_state(app.clone(), observed))
-        .with_state(app)
+        .layer(middleware::from_fn_with_state(app.clone(), upstream::layer))
+        .with_state(app.clone());
+    // Who is refused is counted as well.
+    app.guard.before(routes).layer(middleware::from_fn_with_state(app.clone(), observed))
 }
 
 /// Refuses requests while the server stops.

@@ -8,6 +8,9 @@ use std::time::Duration;
 use plumb_answer::{ModelId, StoredSettings};
 use plumb_infer::{CacheType, EngineSettings};
 
+use crate::auth::guard::Access;
+use crate::upstream::PoolSettings;
+
 /// What is served, where, and how much of it at once.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -21,6 +24,10 @@ pub struct Settings {
     pub rerankers: Vec<ModelSource>,
     pub collections: Vec<CollectionSource>,
     pub limits: Limits,
+    /// Who is let in.
+    pub access: Access,
+    /// Generators on other machines.
+    pub pools: Vec<PoolSettings>,
 }
 
 impl ModelSource {

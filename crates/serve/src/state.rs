@@ -4,6 +4,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use plumb_infer::{Embedder, Engine, Reranker};
 
+use crate::auth::guard::Guard;
+use crate::auth::role::{Granted, Principal, Role};
 use crate::collection::Collection;
 use crate::encoding::{ServedEmbedder, ServedReranker};
 use crate::error::Error;
@@ -12,6 +14,7 @@ use crate::generator::Generator;
 use crate::observe::{Log, Metrics};
 use crate::settings::{ModelSource, Settings};
 use crate::shutdown::Drain;
+use crate::upstream::Pool;
 use crate::workers::Workers;
 
 /// The prefix of the model ids that stand for collections.
@@ -29,6 +32,10 @@ pub struct App {
     /// grammars.
     pub preparing: Workers,
     pub drain: Drain,
+    /// Stands before the routes, and has what the service remembers.
+    pub guard: Arc<Guard>,
+    /// Generators on other machines.
+    pub pools: Vec<Pool>,
     /// `None` until everything is open.
     loaded: RwLock<Option<Arc<Loaded>>>,
 }
@@ -62,10 +69,13 @@ pub enum Served {
 }
 
 impl App {
-    /// The state before anything is loaded.
-    pub fn new(settings: Settings, log: Log) -> Self {
+    /// The state before anything is loaded. Call it outside of any runtime.
+    pub fn new(settings: Settings, log: Log) -> Result<Self, Error> {
         let workers = Workers::new(settings.limits.workers, settings.limits.waiting_work);
-        Self {
+        let pools = settings.pools.iter().cloned().map(Pool::new).collect::<Result<_, _>>()?;
+        Ok(Self {
+            guard: Arc::new(Guard::open(&settings)?),
+            pools,
             metrics: Metrics::default(),
             log,
             preparing: Workers::new(2, settings.limits.waiting_work * 4),
@@ -73,13 +83,13 @@ impl App {
             workers: Arc::new(workers),
             drain: Drain::default(),
             loaded: RwLock::new(None),
-        }
+        })
     }
 
     /// Opens models and collections; takes seconds. Requests are served from
     /// its end on.
     pub fn load(&self) -> Result<(), Error> {
-        let loaded = Loaded::open(&self.settings)?;
+        let loaded = Loaded::open(&self.settings, &self.pools)?;
         *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(loaded));
         Ok(())
     }
@@ -94,13 +104,15 @@ impl App {
         self.loaded().ok_or_else(|| Failure::unavailable("the models are still being loaded"))
     }
 
-    /// What clients mean by `model`.
-    pub fn served(&self, model: &str) -> Result<Served, Failure> {
+    /// What clients mean by `model`. A collection that `who` may not see is
+    /// none.
+    pub fn served(&self, who: &Principal, model: &str) -> Result<Served, Failure> {
         let loaded = self.ready()?;
         if let Some(name) = model.strip_prefix(COLLECTION_PREFIX)
-            && let Some(collection) = loaded.collections.iter().find(|c| c.name == name)
+            && let Ok(granted) = who.collection(name, Role::Read)
+            && let Some(collection) = loaded.collection(&granted)
         {
-            return Ok(Served::Collection(collection.clone()));
+            return Ok(Served::Collection(collection));
         }
         if let Some(generator) = loaded.generators.iter().find(|g| g.id.name == model) {
             return Ok(Served::Generator(generator.clone()));
@@ -118,9 +130,15 @@ impl App {
     pub fn embedder(&self, model: &str) -> Result<Arc<ServedEmbedder>, Failure> {
         let loaded = self.ready()?;
         let found = loaded.embedders.iter().find(|known| known.id.name == model);
-        found.cloned().ok_or_else(|| match self.served(model) {
-            Ok(_) => Failure::invalid("model", format!("`{model}` is no embedder")),
-            Err(failure) => failure,
+        let is_other = loaded.generators.iter().any(|known| known.id.name == model)
+            || loaded.rerankers.iter().any(|known| known.id.name == model);
+        found.cloned().ok_or_else(|| {
+            // A collection is named to those alone who may see it, so not here.
+            if is_other {
+                Failure::invalid("model", format!("`{model}` is no embedder"))
+            } else {
+                unknown(model)
+            }
         })
     }
 }
@@ -131,7 +149,17 @@ fn unknown(model: &str) -> Failure {
 }
 
 impl Loaded {
-    fn open(settings: &Settings) -> Result<Self, Error> {
+    /// The collection that somebody may use.
+    pub fn collection(&self, granted: &Granted) -> Option<Arc<Collection>> {
+        self.collections.iter().find(|collection| collection.name == granted.name()).cloned()
+    }
+
+    /// The names of the collections.
+    pub fn collection_names(&self) -> Vec<String> {
+        self.collections.iter().map(|collection| collection.name.clone()).collect()
+    }
+
+    fn open(settings: &Settings, pools: &[Pool]) -> Result<Self, Error> {
         check_names(settings)?;
         let failed =
             |model: &ModelSource, source| Error::Model { name: model.name.clone(), source };
@@ -167,7 +195,7 @@ impl Loaded {
         let collections = settings
             .collections
             .iter()
-            .map(|source| Collection::open(source, &generators, &embedders).map(Arc::new))
+            .map(|source| Collection::open(source, (&generators, pools), &embedders).map(Arc::new))
             .collect::<Result<_, _>>()?;
         Ok(Self { generators, embedders, rerankers, encoding_engine, collections })
     }

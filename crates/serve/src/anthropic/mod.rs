@@ -13,6 +13,7 @@ use axum::{Json, Router};
 use serde_json::Value;
 use utoipa::OpenApi;
 
+use crate::auth::role::Principal;
 use crate::body::Body;
 use crate::conversation::{self, Call, Conversation, Format, Role, Spoken, Tool, ToolChoice};
 use crate::failure::{Failure, Shape};
@@ -44,6 +45,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         (status = 429, description = "Too many requests wait")))]
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
+    who: Principal,
     Body(request): Body<MessagesRequest>,
 ) -> Result<Response, Failure> {
     let arrived = Instant::now();
@@ -55,7 +57,7 @@ pub(crate) async fn create(
     conversation.sampling.temperature = request.temperature.unwrap_or(1.0);
     conversation.sampling.top_p = request.top_p.unwrap_or(1.0);
     conversation.sampling.top_k = request.top_k.unwrap_or(0);
-    let replying = conversation::start(&app, conversation, arrived).await?;
+    let replying = conversation::start(&app, &who, conversation, arrived).await?;
     let mut response = if is_stream {
         render::stream(replying, model.clone())
     } else {
@@ -71,9 +73,10 @@ pub(crate) async fn create(
     responses((status = 200, body = Counted)))]
 pub(crate) async fn count_tokens(
     State(app): State<Arc<App>>,
+    who: Principal,
     Body(request): Body<CountRequest>,
 ) -> Result<Json<Counted>, Failure> {
-    let input_tokens = conversation::count(&app, request.fields.conversation()?).await?;
+    let input_tokens = conversation::count(&app, &who, request.fields.conversation()?).await?;
     Ok(Json(Counted { input_tokens }))
 }
 

@@ -16,6 +16,7 @@ use std::time::Instant;
 use plumb_infer::Sampling;
 use serde_json::Value;
 
+use crate::auth::role::Principal;
 use crate::failure::Failure;
 use crate::state::{App, Served};
 
@@ -82,11 +83,12 @@ pub struct Conversation {
 /// Hands `conversation` over. Fails if it cannot be served, or too much waits.
 pub async fn start(
     app: &Arc<App>,
+    who: &Principal,
     conversation: Conversation,
     arrived: Instant,
 ) -> Result<Replying, Failure> {
     check(&conversation, app)?;
-    match app.served(&conversation.model)? {
+    match app.served(who, &conversation.model)? {
         Served::Generator(generator) => job::start(app, &generator, conversation, arrived).await,
         Served::Collection(collection) => {
             asking::start(app, collection, &conversation, arrived).await
@@ -95,8 +97,12 @@ pub async fn start(
 }
 
 /// How many tokens the prompt of `conversation` has.
-pub async fn count(app: &Arc<App>, conversation: Conversation) -> Result<usize, Failure> {
-    match app.served(&conversation.model)? {
+pub async fn count(
+    app: &Arc<App>,
+    who: &Principal,
+    conversation: Conversation,
+) -> Result<usize, Failure> {
+    match app.served(who, &conversation.model)? {
         Served::Generator(generator) => job::count(app, &generator, conversation).await,
         Served::Collection(collection) => {
             let texts = conversation.messages.iter().map(|message| &*message.text);

@@ -68,6 +68,11 @@ impl Database {
         rows.iter().map(key).collect()
     }
 
+    /// Whether a key was ever made. Revoking all of them opens nothing.
+    pub fn has_keys(&self) -> Result<bool, Error> {
+        Ok(self.read(|sql| sql.first("SELECT id FROM keys LIMIT 1", &[]))?.is_some())
+    }
+
     /// Revokes a key and ends its sessions. `false` if there is no such key or
     /// it was revoked before.
     pub fn revoke_key(&self, id: &str, at: UnixMillis) -> Result<bool, Error> {

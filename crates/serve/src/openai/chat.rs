@@ -8,6 +8,7 @@ use axum::response::Response;
 
 use super::wire::{ChatCompletion, ChatMessage, ChatRequest};
 use super::{parameters, render};
+use crate::auth::role::Principal;
 use crate::body::Body;
 use crate::conversation::{self, Call, Conversation, Role, Spoken};
 use crate::failure::Failure;
@@ -28,6 +29,7 @@ use crate::state::App;
         (status = 503, description = "Still loading, or stopping")))]
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
+    who: Principal,
     Body(request): Body<ChatRequest>,
 ) -> Result<Response, Failure> {
     let arrived = Instant::now();
@@ -36,7 +38,7 @@ pub(crate) async fn create(
     let wants_usage = request.stream_options.and_then(|options| options.include_usage);
     let conversation = request.conversation()?;
     let model = conversation.model.clone();
-    let replying = conversation::start(&app, conversation, arrived).await?;
+    let replying = conversation::start(&app, &who, conversation, arrived).await?;
     let mut response = if is_stream {
         render::stream(replying, model, wants_usage.unwrap_or(false))
     } else {

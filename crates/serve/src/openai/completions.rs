@@ -13,6 +13,7 @@ use super::completions_wire::{
     Completion, CompletionChoice, CompletionLogprobs, CompletionRequest, Prompt,
 };
 use super::parameters;
+use crate::auth::role::Principal;
 use crate::body::Body;
 use crate::clock;
 use crate::conversation;
@@ -36,10 +37,11 @@ const MAX_PROMPTS: usize = 64;
         (status = 429, description = "Too many requests wait")))]
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
+    who: Principal,
     Body(request): Body<CompletionRequest>,
 ) -> Result<Response, Failure> {
     let arrived = Instant::now();
-    let Served::Generator(generator) = app.served(&request.model)? else {
+    let Served::Generator(generator) = app.served(&who, &request.model)? else {
         let message = "a collection answers at /v1/chat/completions only";
         return Err(Failure::invalid("model", message));
     };

@@ -9,6 +9,7 @@ use plumb_answer::ModelId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::auth::role::Principal;
 use crate::failure::Failure;
 use crate::state::{App, COLLECTION_PREFIX, Loaded};
 
@@ -20,7 +21,8 @@ pub(crate) struct Model {
     /// Seconds since 1970.
     created: u64,
     owned_by: &'static str,
-    /// `generator`, `embedder`, `reranker` or `collection`.
+    /// `generator`, `embedder`, `reranker`, `collection`, or `pool` for a generator on other
+    /// machines.
     kind: &'static str,
     /// Tokens of prompt and completion together, or of a text to encode.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,8 +42,11 @@ pub(crate) struct List {
 /// List the models
 #[utoipa::path(get, path = "/v1/models", tag = "openai",
     responses((status = 200, body = List), (status = 503, description = "Still loading")))]
-pub(crate) async fn list(State(app): State<Arc<App>>) -> Result<Json<List>, Failure> {
-    let data = all(&*app.ready()?);
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    who: Principal,
+) -> Result<Json<List>, Failure> {
+    let data = all(&app, &*app.ready()?, &who);
     Ok(Json(List { object: "list", data }))
 }
 
@@ -51,15 +56,26 @@ pub(crate) async fn list(State(app): State<Arc<App>>) -> Result<Json<List>, Fail
     responses((status = 200, body = Model), (status = 404, description = "There is none")))]
 pub(crate) async fn get(
     State(app): State<Arc<App>>,
+    who: Principal,
     Path(model): Path<String>,
 ) -> Result<Json<Model>, Failure> {
-    let found = all(&*app.ready()?).into_iter().find(|known| known.id == model);
+    let found = all(&app, &*app.ready()?, &who).into_iter().find(|known| known.id == model);
     let unknown = || Failure::not_found(format!("there is no model `{model}`"));
     found.map(Json).ok_or_else(unknown)
 }
 
-fn all(loaded: &Loaded) -> Vec<Model> {
-    let collections = loaded.collections.iter().map(|collection| Model {
+fn all(app: &App, loaded: &Loaded, who: &Principal) -> Vec<Model> {
+    let visible = loaded.collections.iter().filter(|collection| who.sees(&collection.name));
+    let pools = app.pools.iter().map(|pool| Model {
+        id: pool.name().to_owned(),
+        object: "model",
+        created: 0,
+        owned_by: "plumb",
+        kind: "pool",
+        context_length: None,
+        sha256: None,
+    });
+    let collections = visible.map(|collection| Model {
         id: format!("{COLLECTION_PREFIX}{}", collection.name),
         object: "model",
         created: collection.opened,
@@ -94,5 +110,5 @@ fn all(loaded: &Loaded) -> Vec<Model> {
         .rerankers
         .iter()
         .map(|model| encoder(&model.id, model.created, "reranker", model.reranker.max_tokens()));
-    collections.chain(generators).chain(embedders).chain(rerankers).collect()
+    collections.chain(generators).chain(embedders).chain(rerankers).chain(pools).collect()
 }

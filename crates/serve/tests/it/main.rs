@@ -3,3 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod data;
+mod encrypted;
+mod guarded;
+mod upstream;
