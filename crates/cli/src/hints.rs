@@ -18,6 +18,9 @@ fn advice(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<plumb_serve::Error>() {
         return error.hint().map(str::to_owned);
     }
+    if let Some(error) = cause.downcast_ref::<plumb_metrics::text::WordNetError>() {
+        return error.hint().map(str::to_owned);
+    }
     if let Some(error) = cause.downcast_ref::<plumb_metrics::Error>() {
         return error.hint().map(str::to_owned);
     }

@@ -35,6 +35,7 @@ mod random;
 mod ranking;
 mod sample;
 pub mod sequential;
+pub mod text;
 mod wilcoxon;
 
 pub use bootstrap::{

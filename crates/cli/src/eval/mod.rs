@@ -6,6 +6,7 @@ mod lm;
 mod report;
 mod retrieval;
 mod scores;
+mod text;
 
 use anyhow::Result;
 
@@ -15,6 +16,8 @@ use crate::exit::Exit;
 /// Measure quality
 #[derive(clap::Subcommand, Debug)]
 pub enum EvalVerb {
+    /// Texts against references: BLEU, chrF, TER, ROUGE, METEOR and others
+    Text(Box<text::TextArgs>),
     /// A run of retrieval against judgements
     Retrieval(Box<retrieval::RetrievalArgs>),
     /// Predicted labels, and their probabilities, against true ones
@@ -29,6 +32,7 @@ pub enum EvalVerb {
 
 pub fn run(verb: &EvalVerb, context: &Context) -> Result<Exit> {
     match verb {
+        EvalVerb::Text(args) => text::run(args, context),
         EvalVerb::Retrieval(args) => retrieval::run(args, context),
         EvalVerb::Classify(args) => classify::run(args, context),
         EvalVerb::Lm(args) => lm::run(args, context),

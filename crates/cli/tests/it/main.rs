@@ -7,6 +7,7 @@ mod asking;
 mod e2e;
 mod embedder;
 mod embedding;
+mod eval_text;
 mod folders;
 mod indexing;
 mod models;
