@@ -3,14 +3,17 @@
 //! `retrieval` runs a test collection with queries and judgements through the
 //! same store, index and fusion that the program uses. `questions` asks the
 //! built program a list of questions and looks at the page that it cites.
-//! Both write what they found to `bench/results` as Markdown and as JSON.
+//! `planted` swaps facts in its answers and counts how many swaps its checks catch.
+//! All write what they found to `bench/results` as Markdown and as JSON.
 
 mod cranfield;
 mod index;
 mod machine;
+mod planted;
 mod questions;
 mod report;
 mod retrieval;
+mod swaps;
 
 use std::path::PathBuf;
 
@@ -30,12 +33,15 @@ enum Suite {
     Retrieval(retrieval::Flags),
     /// Asks each question of a list and checks the page that is cited
     Questions(questions::Flags),
+    /// Swaps facts in right answers and counts how many swaps are caught
+    Planted(planted::Flags),
 }
 
 fn main() -> anyhow::Result<()> {
     match Flags::parse().suite {
         Suite::Retrieval(flags) => retrieval::run(&flags),
         Suite::Questions(flags) => questions::run(&flags),
+        Suite::Planted(flags) => planted::run(&flags),
     }
 }
 

@@ -121,6 +121,12 @@ fn parse(text: &str) -> anyhow::Result<Vec<Question>> {
     lines.map(parse).collect()
 }
 
+/// The questions of the list `text` that some page answers.
+pub(crate) fn answerable(text: &str) -> anyhow::Result<Vec<String>> {
+    let questions = parse(text)?.into_iter().filter(|question| !question.pages.is_empty());
+    Ok(questions.map(|question| question.text).collect())
+}
+
 fn ask(plumb: &Path, project: &Path, question: &Question) -> anyhow::Result<Outcome> {
     let start = Instant::now();
     let output = Command::new(plumb)

@@ -8,7 +8,6 @@ use plumb_infer::Embedder;
 use plumb_retrieve::{Bm25, Filter, Hit, Mode, Query};
 use plumb_store::Snapshot;
 use plumb_text::{Analyzer, sentences};
-use sha2::{Digest, Sha256};
 
 use crate::answer::{Answer, Claim, Dropped, ModelId, Status, Support, joined_text};
 use crate::claims::{Quote, check, meant, numbered, quoted, readable};
@@ -127,14 +126,19 @@ impl Clock {
     }
 
     fn lap(&mut self, name: &str) {
-        self.laps.insert(name.to_owned(), self.lap.elapsed().as_secs_f64() * 1e3);
+        self.laps.insert(name.to_owned(), milliseconds(self.lap));
         self.lap = Instant::now();
     }
 
     fn finish(mut self) -> BTreeMap<String, f64> {
-        self.laps.insert("total".to_owned(), self.started.elapsed().as_secs_f64() * 1e3);
+        self.laps.insert("total".to_owned(), milliseconds(self.started));
         self.laps
     }
+}
+
+/// Since `start`, to the microsecond: no exponent in JSON.
+fn milliseconds(start: Instant) -> f64 {
+    (start.elapsed().as_secs_f64() * 1e6).round() / 1e3
 }
 
 fn standalone_question(
@@ -458,7 +462,7 @@ impl Outcome {
             Status::Abstained => ABSTENTION.to_owned(),
         };
         let standalone = heading.standalone;
-        let mut answer = Answer {
+        let answer = Answer {
             status,
             question: heading.question.to_owned(),
             standalone_question: (standalone != heading.question).then_some(standalone),
@@ -470,14 +474,10 @@ impl Outcome {
             answer_id: String::new(),
             models: heading.models,
             timings_ms: heading.timings_ms,
+            guarantee: None,
+            digest: String::new(),
         };
-        let hash: String = Sha256::digest(answer.replayable_json())
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        answer.answer_id = format!("a_{hash}");
-        answer
+        answer.sealed()
     }
 }
 

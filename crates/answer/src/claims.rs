@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use plumb_text::{Analyzer, UnitKind, units};
 
-use crate::answer::{Citation, Claim, Dropped, Wording};
+use crate::answer::{Answer, Citation, Claim, Dropped, Part, Wording};
 use crate::select::is_dangling;
 use crate::verify::{Evidence, Unsupported, support};
 
@@ -26,11 +26,16 @@ pub(crate) struct Source {
 impl Source {
     /// Title and headings, as context of each sentence.
     pub(crate) fn context(&self) -> String {
-        let mut parts = vec![self.title.as_str()];
-        parts.extend(self.heading_path.iter().map(String::as_str));
-        parts.dedup();
-        parts.join(" > ")
+        context(&self.title, &self.heading_path)
     }
+}
+
+/// `title` and headings on one line.
+pub(crate) fn context(title: &str, heading_path: &[String]) -> String {
+    let mut parts = vec![title];
+    parts.extend(heading_path.iter().map(String::as_str));
+    parts.dedup();
+    parts.join(" > ")
 }
 
 /// A sentence chosen as evidence, with the bytes it stands for.
@@ -115,6 +120,7 @@ pub(crate) fn quoted(quotes: &[Quote]) -> Vec<Claim> {
             text: quote.text.clone(),
             wording: Wording::Quoted,
             citations: vec![Citation { score: 1.0, ..quote.citation.clone() }],
+            parts: Vec::new(),
         })
         .collect();
     numbered(claims)
@@ -122,6 +128,9 @@ pub(crate) fn quoted(quotes: &[Quote]) -> Vec<Claim> {
 
 /// Holds one written `sentence` against every quote. `before` is the claim that
 /// it follows, which is what a pronoun at its beginning may refer to.
+///
+/// A sentence that no quote supports as a whole may still join two statements:
+/// its clauses are then held against the quotes one by one.
 pub(crate) fn check(
     sentence: &str,
     before: Option<&Claim>,
@@ -129,6 +138,45 @@ pub(crate) fn check(
     analyzer: &Analyzer,
 ) -> Result<Claim, Dropped> {
     let dropped = |reason: String| Dropped { text: sentence.to_owned(), reason };
+    match best(sentence, quotes, analyzer) {
+        Ok((score, quote)) => {
+            if is_dangling(sentence) && !before.is_some_and(|claim| same_section(claim, quote)) {
+                let why = "it refers to a sentence that is not part of the answer";
+                return Err(dropped(why.to_owned()));
+            }
+            let wording = if sentence == quote.text { Wording::Quoted } else { Wording::Written };
+            let citations = vec![Citation { score, ..quote.citation.clone() }];
+            Ok(Claim { text: sentence.to_owned(), wording, citations, parts: Vec::new() })
+        }
+        Err(reason) => {
+            by_clauses(sentence, quotes, analyzer).ok_or_else(|| dropped(reason.to_string()))
+        }
+    }
+}
+
+/// Holds `sentence`, as if a model had written it in the place of claim `place`,
+/// against all that `answer` cites. Gives the reason why it would be dropped.
+pub fn recheck(sentence: &str, answer: &Answer, place: usize) -> Result<(), Dropped> {
+    let cited = answer.claims.iter().flat_map(|claim| &claim.citations);
+    let quotes: Vec<Quote> = cited
+        .map(|citation| {
+            let text = citation.quote_text.clone().unwrap_or_else(|| readable(&citation.quote));
+            let label = citation.label.as_ref().map(|label| format!(" {}", label.text));
+            let context =
+                context(&citation.title, &citation.heading_path) + &label.unwrap_or_default();
+            Quote { text, context, citation: citation.clone() }
+        })
+        .collect();
+    let before = place.checked_sub(1).and_then(|before| answer.claims.get(before));
+    check(sentence, before, &quotes, &Analyzer::english()).map(|_| ())
+}
+
+/// The quote that supports `sentence` best, or why none does.
+fn best<'q>(
+    sentence: &str,
+    quotes: &'q [Quote],
+    analyzer: &Analyzer,
+) -> Result<(f32, &'q Quote), Unsupported> {
     let mut best: Option<(f32, &Quote)> = None;
     let mut reason = Unsupported::Empty;
     for quote in quotes {
@@ -141,13 +189,56 @@ pub(crate) fn check(
             Err(why) => reason = why,
         }
     }
-    let Some((score, quote)) = best else { return Err(dropped(reason.to_string())) };
-    if is_dangling(sentence) && !before.is_some_and(|claim| same_section(claim, quote)) {
-        return Err(dropped("it refers to a sentence that is not part of the answer".to_owned()));
+    best.ok_or(reason)
+}
+
+/// `sentence` as a claim of several parts, if each is supported by a quote and
+/// names its own subject.
+fn by_clauses(sentence: &str, quotes: &[Quote], analyzer: &Analyzer) -> Option<Claim> {
+    const MIN_TERMS: usize = 3;
+    let spans = clauses(sentence);
+    let is_short = |span: &Range<usize>| analyzer.terms(&sentence[span.clone()]).len() < MIN_TERMS;
+    if spans.len() < 2 || spans.iter().any(is_short) {
+        return None;
     }
-    let wording = if sentence == quote.text { Wording::Quoted } else { Wording::Written };
-    let citation = Citation { score, ..quote.citation.clone() };
-    Ok(Claim { text: sentence.to_owned(), wording, citations: vec![citation] })
+    let mut citations = Vec::new();
+    for span in &spans {
+        let clause = &sentence[span.clone()];
+        let (score, quote) = best(clause, quotes, analyzer).ok()?;
+        if is_dangling(clause) || !opens_alike(clause, &quote.text, &quote.context, analyzer) {
+            return None;
+        }
+        citations.push(Citation { score, ..quote.citation.clone() });
+    }
+    let parts = spans.into_iter().map(|span| Part { span: [span.start, span.end] }).collect();
+    Some(Claim { text: sentence.to_owned(), wording: Wording::Written, citations, parts })
+}
+
+/// True if `clause` begins with the subject of the quote: its first term is the
+/// quote's first, or one of the headings. A clause that shares its subject with
+/// the one before cannot be checked alone.
+pub(crate) fn opens_alike(clause: &str, quote: &str, context: &str, analyzer: &Analyzer) -> bool {
+    let first = analyzer.terms(clause).into_iter().next();
+    first.is_some_and(|first| {
+        analyzer.terms(quote).first() == Some(&first) || analyzer.terms(context).contains(&first)
+    })
+}
+
+/// The clauses of `sentence`, where it can be cut safely: at a semicolon, and at
+/// a comma before a conjunction.
+pub(crate) fn clauses(sentence: &str) -> Vec<Range<usize>> {
+    const CUTS: &[&str] = &["; ", ", and ", ", but ", ", while ", ", whereas "];
+    let mut spans = Vec::new();
+    let mut start = 0;
+    loop {
+        let rest = &sentence[start..];
+        let next = CUTS.iter().filter_map(|cut| Some((rest.find(cut)?, cut.len()))).min();
+        let Some((at, length)) = next else { break };
+        spans.push(start..start + at);
+        start += at + length;
+    }
+    spans.push(start..sentence.len());
+    spans
 }
 
 fn same_section(claim: &Claim, quote: &Quote) -> bool {
@@ -208,6 +299,7 @@ mod tests {
                 heading_path: Vec::new(),
                 page: None,
                 part: None,
+                label: None,
             },
         }
     }
@@ -243,6 +335,25 @@ mod tests {
         let quotes = [quote("Dropout sets 50 units to zero.")];
         let dropped = check("Dropout sets 70 units to zero.", None, &quotes, &Analyzer::english());
         assert_eq!(dropped.unwrap_err().reason, "the number `70` is not in the source");
+    }
+
+    #[test]
+    fn a_sentence_of_two_statements_cites_both_sources() {
+        let quotes = [
+            quote("Stemming cuts suffixes off words."),
+            quote("Lemmatization looks up dictionary forms."),
+        ];
+        let analyzer = Analyzer::english();
+        let sentence = "Stemming cuts suffixes off words, while lemmatization looks up \
+                        dictionary forms.";
+        let claim = check(sentence, None, &quotes, &analyzer).unwrap();
+        let said: Vec<&str> =
+            claim.parts.iter().map(|part| &sentence[part.span[0]..part.span[1]]).collect();
+        assert_eq!(said[1], "lemmatization looks up dictionary forms.");
+        assert_eq!(claim.citations[1].quote, "Lemmatization looks up dictionary forms.");
+        // The second statement has no subject of its own.
+        let sentence = "Stemming cuts suffixes off words, and looks up dictionary forms.";
+        assert!(check(sentence, None, &quotes, &analyzer).is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use plumb_retrieve::Hit;
 use plumb_store::{MapEntry, Passage, Snapshot};
 
-use crate::answer::Citation;
+use crate::answer::{Citation, Label};
 use crate::claims::{Quote, Source, readable, sentence_ranges};
 use crate::error::Error;
 use crate::select::{is_quotable, is_reference_section};
@@ -53,28 +53,59 @@ impl SourcePassage {
         is_quotable(text).then(|| readable(text))
     }
 
-    /// What sentence `position` stands under: title, headings, and the line
-    /// before it if that is a label, such as the term of a definition or the
-    /// signature that a reference describes.
+    /// What sentence `position` stands under: title, headings, and its label.
     pub(crate) fn context(&self, position: usize) -> String {
-        let label = position
-            .checked_sub(1)
-            .and_then(|before| self.source.text.get(self.sentences.get(before)?.clone()))
-            .filter(|text| text.len() <= MAX_LABEL && !is_quotable(text));
-        match label {
-            Some(label) => format!("{} {}", self.source.context(), readable(label)),
-            None => self.source.context(),
+        let context = self.source.context();
+        match self.label(position) {
+            Some(label) => format!("{context} {}", readable(&self.source.text[label])),
+            None => context,
         }
+    }
+
+    /// The line before sentence `position` if that is a label, such as the term
+    /// of a definition or the signature that a reference describes.
+    fn label(&self, position: usize) -> Option<Range<usize>> {
+        let before = self.sentences.get(position.checked_sub(1)?)?.clone();
+        let text = self.source.text.get(before.clone())?;
+        (text.len() <= MAX_LABEL && !is_quotable(text)).then_some(before)
     }
 
     /// Sentence number `position` with the bytes of the document that it is.
     pub(crate) fn quote(&self, snapshot: &Snapshot, position: usize) -> Result<Quote, Error> {
         let clean = self.sentences[position].clone();
-        let range = source_range(&self.passage.map, clean.clone());
         let document = snapshot
             .document(&self.passage.document)
             .ok_or(Error::MissingDocument { document: self.passage.document.to_string() })?
             .text()?;
+        let (byte_range, quote) = self.bytes(&document, clean.clone())?;
+        let label = self.label(position).map(|clean| {
+            let (byte_range, quote) = self.bytes(&document, clean.clone())?;
+            Ok::<_, Error>(Label { text: readable(&self.source.text[clean]), byte_range, quote })
+        });
+        let shown = &self.source.text[clean];
+        let text = readable(shown);
+        let citation = Citation {
+            number: 0,
+            uri: self.source.uri.clone(),
+            title: self.source.title.clone(),
+            sha256: self.source.sha256.clone(),
+            byte_range,
+            in_original: self.source.in_original,
+            quote_text: (*shown != quote).then(|| text.clone()),
+            quote,
+            score: 0.0,
+            heading_path: self.source.heading_path.clone(),
+            page: self.source.page,
+            part: self.source.part.clone(),
+            label: label.transpose()?,
+        };
+        Ok(Quote { text, context: self.context(position), citation })
+    }
+
+    /// Where the `clean` range lies in the text of the document, and what stands
+    /// there.
+    fn bytes(&self, document: &str, clean: Range<usize>) -> Result<([u64; 2], String), Error> {
+        let range = source_range(&self.passage.map, clean);
         let quote = usize::try_from(range.start)
             .ok()
             .zip(usize::try_from(range.end).ok())
@@ -83,23 +114,7 @@ impl SourcePassage {
                 uri: self.source.uri.clone(),
                 range: range.clone(),
             })?;
-        let shown = &self.source.text[clean];
-        let text = readable(shown);
-        let citation = Citation {
-            number: 0,
-            uri: self.source.uri.clone(),
-            title: self.source.title.clone(),
-            sha256: self.source.sha256.clone(),
-            byte_range: [range.start, range.end],
-            in_original: self.source.in_original,
-            quote: quote.to_owned(),
-            quote_text: (shown != quote).then(|| text.clone()),
-            score: 0.0,
-            heading_path: self.source.heading_path.clone(),
-            page: self.source.page,
-            part: self.source.part.clone(),
-        };
-        Ok(Quote { text, context: self.context(position), citation })
+        Ok(([range.start, range.end], quote.to_owned()))
     }
 }
 

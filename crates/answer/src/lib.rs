@@ -5,14 +5,17 @@
 //! sentence against its sources, and abstains when the evidence is too weak.
 //! Where passages and models come from is the caller's business.
 
+mod align;
 mod answer;
 mod ask;
+mod certificate;
 mod claims;
 mod constraint;
 mod engine_writer;
 mod error;
 mod evidence;
 mod prompt;
+mod quantities;
 mod record;
 mod rewrite;
 mod select;
@@ -21,8 +24,12 @@ mod verify;
 mod words;
 mod writer;
 
-pub use answer::{Answer, Citation, Claim, Dropped, ModelId, Status, Support, Wording};
+pub use answer::{
+    Answer, Citation, Claim, Dropped, Guarantee, Label, ModelId, Part, Status, Support, Wording,
+};
 pub use ask::{ABSTENTION, Event, OnEvent, Settings, Sources, ask};
+pub use certificate::{Fault, Finding, Library, verify};
+pub use claims::recheck;
 pub use constraint::EvidenceWords;
 pub use engine_writer::{Cancelled, EngineWriter};
 pub use error::Error;

@@ -5,7 +5,7 @@
 use plumb_retrieve::{Filter, Fusion, Mode};
 use serde::{Deserialize, Serialize};
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Guarantee};
 use crate::ask::Settings;
 use crate::error::Error;
 use crate::rewrite::Turn;
@@ -28,6 +28,9 @@ pub struct StoredSettings {
     /// that do not say were written when there was no choice.
     #[serde(default = "half_floats")]
     pub kv_cache: String,
+    /// What the answer promises, if the threshold comes from a calibration.
+    #[serde(default)]
+    pub guarantee: Option<Guarantee>,
 }
 
 fn half_floats() -> String {

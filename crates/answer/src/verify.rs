@@ -5,13 +5,18 @@
 //! names and negations of the claim must be those of the source; the other
 //! content words must be there too, but for verbs that any sentence may have,
 //! and in the source's order, because `A causes B` shares every word with
-//! `B causes A`.
+//! `B causes A`. Where both say something else in the same place, the claim is a
+//! swap, whatever else the source contains.
 
 use std::collections::BTreeSet;
 
 use plumb_text::Analyzer;
 
-use crate::words::{is_function_word, is_word_byte, negations, numbers, words};
+use crate::align::swap;
+use crate::quantities::{month, unknown_date, unknown_quantity};
+use crate::words::{
+    is_function_word, is_word_byte, negated_terms, negations, numbers, relation_words, words,
+};
 
 /// Least support at which a claim is kept. A claim that repeats its source has
 /// 1.0; one that loses a sixth of its content words falls below.
@@ -33,8 +38,14 @@ pub enum Unsupported {
     Number(String),
     #[error("`{0}` does not count the same thing in the source")]
     Unit(String),
+    #[error("the date `{0}` is not in the source")]
+    Date(String),
     #[error("the name `{0}` is not in the source")]
     Name(String),
+    #[error("the source does not say `{0}`")]
+    Relation(String),
+    #[error("it says `{said}` where the source says `{source_word}`")]
+    Swapped { said: String, source_word: String },
     #[error("`{0}` is not in the source")]
     Word(String),
     #[error("the source negates what the claim affirms, or the reverse")]
@@ -66,9 +77,13 @@ pub fn support(
     evidence: Evidence<'_>,
     analyzer: &Analyzer,
 ) -> Result<f32, Unsupported> {
-    let source = format!("{} {}", evidence.context, evidence.quote);
+    // A line of its own each, so that no number counts the next one's word.
+    let source = format!("{}.\n{}", evidence.context, evidence.quote);
     check_numbers(claim, &source)?;
     check_names(claim, &source, analyzer)?;
+    if let Some(new) = relation_words(claim).find(|said| !words(&source).any(|w| w == *said)) {
+        return Err(Unsupported::Relation(new));
+    }
     let claimed = analyzer.terms(claim);
     if claimed.is_empty() {
         return Err(Unsupported::Empty);
@@ -92,6 +107,9 @@ pub fn support(
     }
     if max_joints(claim) < joints(claim, evidence) {
         return Err(Unsupported::Joints);
+    }
+    if let Some(swap) = swap(claim, evidence.quote, analyzer, &|term| plain.contains(term)) {
+        return Err(Unsupported::Swapped { said: swap.said, source_word: swap.source });
     }
     let share = |count: usize, of: usize| if of == 0 { 0.0 } else { count as f32 / of as f32 };
     let coverage = share(covered, claimed.len());
@@ -128,21 +146,13 @@ fn check_numbers(claim: &str, source: &str) -> Result<(), Unsupported> {
     if let Some(number) = numbers(claim).into_iter().find(|number| !known.contains(number)) {
         return Err(Unsupported::Number(number));
     }
-    let counted = counted_things(source);
-    match counted_things(claim).into_iter().find(|pair| !counted.contains(pair)) {
-        Some((number, unit)) => Err(Unsupported::Unit(format!("{number} {unit}"))),
+    if let Some(date) = unknown_date(claim, source) {
+        return Err(Unsupported::Date(date.shown()));
+    }
+    match unknown_quantity(claim, source) {
+        Some(quantity) => Err(Unsupported::Unit(quantity.shown())),
         None => Ok(()),
     }
-}
-
-/// Each number with the content word that follows it, such as `(5, kg)`.
-fn counted_things(text: &str) -> BTreeSet<(String, String)> {
-    let all: Vec<String> = words(text).collect();
-    all.windows(2)
-        .filter(|pair| pair[0].bytes().all(|b| b.is_ascii_digit()))
-        .filter(|pair| !is_function_word(&pair[1]) && !pair[1].as_bytes()[0].is_ascii_digit())
-        .map(|pair| (pair[0].clone(), pair[1].clone()))
-        .collect()
 }
 
 /// Words with a capital that do not begin the claim, and words with a capital
@@ -159,7 +169,9 @@ fn check_names(claim: &str, source: &str, analyzer: &Analyzer) -> Result<(), Uns
         }
         let lower = word.to_ascii_lowercase();
         let stemmed = analyzer.terms(word).iter().all(|term| stems.contains(term));
-        if !(known.contains(&lower) || is_function_word(&lower) || stemmed) {
+        // `May` is a function word, and a month.
+        let is_grammar = is_function_word(&lower) && month(word).is_none();
+        if !(known.contains(&lower) || is_grammar || (stemmed && month(word).is_none())) {
             return Err(Unsupported::Name(word.to_owned()));
         }
     }
@@ -176,6 +188,11 @@ fn check_negation(
 ) -> Result<(), Unsupported> {
     let stretch = used_stretch(quote, claimed, analyzer);
     let (said, meant) = (negations(claim), negations(stretch));
+    // What is negated must be the same too: a negation may not move.
+    let (denied, source) = (negated_terms(claim, analyzer), negated_terms(quote, analyzer));
+    if denied.iter().any(|term| !source.contains(term)) {
+        return Err(Unsupported::Negation);
+    }
     if said.is_multiple_of(2) == meant.is_multiple_of(2) && (said == 0) == (meant == 0) {
         Ok(())
     } else {

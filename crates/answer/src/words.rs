@@ -7,6 +7,8 @@
 
 use std::collections::BTreeSet;
 
+use plumb_text::Analyzer;
+
 /// True for the bytes that words are made of.
 pub(crate) fn is_word_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii()
@@ -39,29 +41,40 @@ pub(crate) fn content_words(text: &str) -> Vec<String> {
 /// separators, so `2024-01-01` and `1.2.3` are one number each. A percent sign
 /// belongs to its number.
 pub(crate) fn numbers(text: &str) -> BTreeSet<String> {
-    let bytes = text.as_bytes();
     let mut found = BTreeSet::new();
     let mut at = 0;
-    while at < bytes.len() {
-        if !bytes[at].is_ascii_digit() {
-            at += 1;
-            continue;
+    while at < text.len() {
+        match number_at(text, at) {
+            Some((number, end)) => {
+                found.insert(number);
+                at = end;
+            }
+            None => at += 1,
         }
-        let start = at;
-        while at < bytes.len()
-            && (bytes[at].is_ascii_digit()
-                || (matches!(bytes[at], b'.' | b',' | b'-' | b':' | b'/')
-                    && bytes.get(at + 1).is_some_and(u8::is_ascii_digit)))
-        {
-            at += 1;
-        }
-        let mut number = canonical(&text[start..at]);
-        if bytes.get(at) == Some(&b'%') {
-            number.push('%');
-        }
-        found.insert(number);
     }
     found
+}
+
+/// The number of `text` that starts at byte `start`, in the form of [`numbers`],
+/// and where its digits end.
+pub(crate) fn number_at(text: &str, start: usize) -> Option<(String, usize)> {
+    let bytes = text.as_bytes();
+    if !bytes.get(start)?.is_ascii_digit() {
+        return None;
+    }
+    let mut at = start;
+    while at < bytes.len()
+        && (bytes[at].is_ascii_digit()
+            || (matches!(bytes[at], b'.' | b',' | b'-' | b':' | b'/')
+                && bytes.get(at + 1).is_some_and(u8::is_ascii_digit)))
+    {
+        at += 1;
+    }
+    let mut number = canonical(&text[start..at]);
+    if bytes.get(at) == Some(&b'%') {
+        number.push('%');
+    }
+    Some((number, at))
 }
 
 fn canonical(digits: &str) -> String {
@@ -86,9 +99,73 @@ pub(crate) fn negations(text: &str) -> usize {
     contracted + spelled
 }
 
+/// The terms of `text` that negations bear on: for each, the first content word
+/// after it.
+pub(crate) fn negated_terms(text: &str, analyzer: &Analyzer) -> Vec<String> {
+    let lower = text.to_lowercase().replace('\u{2019}', "'").replace("n't", " not");
+    let all: Vec<String> = words(&lower).collect();
+    let negates = |word: &String| NEGATIONS.contains(&word.as_str());
+    let term = |word: &String| analyzer.terms(word).into_iter().next();
+    (0..all.len())
+        .filter(|&at| negates(&all[at]))
+        .filter_map(|at| all[at + 1..].iter().filter(|word| !negates(word)).find_map(term))
+        .collect()
+}
+
 const NEGATIONS: &[&str] = &[
     "cannot", "except", "fails", "hardly", "lacks", "neither", "never", "no", "nobody", "none",
     "nor", "not", "nothing", "nowhere", "rarely", "seldom", "without",
+];
+
+/// True if `word` (lower case) relates amounts, times or cases to each other, or
+/// says how binding something is: exchanged for another, it changes the fact.
+pub(crate) fn is_relation_word(word: &str) -> bool {
+    RELATION_WORDS.binary_search(&word).is_ok()
+}
+
+/// The words of `text` that [relate](is_relation_word).
+pub(crate) fn relation_words(text: &str) -> impl Iterator<Item = String> + '_ {
+    words(text).filter(|word| is_relation_word(word))
+}
+
+const RELATION_WORDS: &[&str] = &[
+    "above",
+    "after",
+    "all",
+    "always",
+    "any",
+    "before",
+    "below",
+    "down",
+    "during",
+    "each",
+    "every",
+    "few",
+    "fewer",
+    "inside",
+    "least",
+    "less",
+    "many",
+    "may",
+    "might",
+    "more",
+    "most",
+    "must",
+    "often",
+    "only",
+    "optional",
+    "outside",
+    "over",
+    "required",
+    "should",
+    "since",
+    "some",
+    "sometimes",
+    "under",
+    "unless",
+    "until",
+    "up",
+    "usually",
 ];
 
 /// Closed-class words of English, sorted. `t`, `s` and the like are what is
@@ -275,8 +352,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_function_words_are_sorted() {
+    fn the_lists_of_words_are_sorted() {
         assert!(FUNCTION_WORDS.is_sorted());
+        assert!(RELATION_WORDS.is_sorted());
     }
 
     #[track_caller]

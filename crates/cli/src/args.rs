@@ -84,6 +84,10 @@ pub enum Verb {
     /// Show or re-run stored answers
     #[command(subcommand)]
     Answer(crate::answers::AnswerVerb),
+    /// Set the threshold that keeps the share of wrong answers below a bound
+    Calibrate(crate::calibrate::CalibrateArgs),
+    /// Check an answer again, without a model; exits with 4 if it does not verify
+    Verify(crate::verify::VerifyArgs),
     /// Say what the project holds and what it answers with
     Status,
     /// List the states that the index has been in

@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use plumb_answer::{Answer, Event, Status};
 
 use crate::answers;
+use crate::calibrate;
 use crate::config::{Config, WordingName};
 use crate::context::Context;
 use crate::exit::Exit;
@@ -25,6 +26,10 @@ pub struct AskArgs {
 
     #[command(flatten)]
     pub choices: Choices,
+
+    /// Refuse what would be wrong more often than this share, by a calibration
+    #[arg(long, value_name = "SHARE", conflicts_with = "threshold")]
+    max_error: Option<f64>,
 
     /// Answer from an earlier snapshot
     #[arg(long, value_name = "SNAPSHOT")]
@@ -96,6 +101,9 @@ pub fn run(args: &AskArgs, context: &Context) -> Result<Exit> {
     };
     let settings = session::settings(&project.config, args.choices.filter.clone());
     let mut session = Session::open(&project, context, snapshot, settings)?;
+    if let Some(max_error) = args.max_error {
+        calibrate_session(&mut session, &project, max_error, context)?;
+    }
     let answer = if context.json {
         session.ask(&args.question, &[], &mut |_| go_on(context))?
     } else {
@@ -109,6 +117,23 @@ pub fn run(args: &AskArgs, context: &Context) -> Result<Exit> {
         stale_notices(&answer, context);
     }
     Ok(exit_of(&answer))
+}
+
+/// Takes the threshold of the calibration that promises `max_error`.
+fn calibrate_session(
+    session: &mut Session,
+    project: &Project,
+    max_error: f64,
+    context: &Context,
+) -> Result<()> {
+    let embedder = session.embedder_sha256();
+    let calibration = calibrate::find(project, max_error, &session.settings, embedder)?;
+    if calibration.snapshot != session.snapshot_id() {
+        let id = &calibration.id;
+        context.note(format!("note: the documents changed since {id} was made: calibrate again"));
+    }
+    session.calibrated(calibration.threshold, calibration.guarantee());
+    Ok(())
 }
 
 /// Goes on unless Ctrl-C was pressed.

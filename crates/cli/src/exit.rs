@@ -11,6 +11,8 @@ pub enum Exit {
     Failed,
     /// 3: the documents do not support an answer.
     Abstained,
+    /// 4: an answer does not verify.
+    Unverified,
     /// 130: stopped by Ctrl-C; what was committed is kept.
     Interrupted,
 }
@@ -21,6 +23,7 @@ impl From<Exit> for ExitCode {
             Exit::Done => 0,
             Exit::Failed => 1,
             Exit::Abstained => 3,
+            Exit::Unverified => 4,
             Exit::Interrupted => 130,
         })
     }

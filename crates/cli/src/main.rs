@@ -11,6 +11,7 @@ mod answers;
 mod args;
 mod ask;
 mod bench;
+mod calibrate;
 mod chat;
 mod config;
 mod context;
@@ -26,6 +27,7 @@ mod generator;
 mod hints;
 mod index;
 mod key;
+mod labelled;
 mod list;
 mod mcp;
 mod models;
@@ -41,6 +43,7 @@ mod session;
 mod snapshots;
 mod status;
 mod sync;
+mod verify;
 
 use std::io::{self, Write};
 use std::panic;
@@ -96,6 +99,8 @@ fn run(cli: &Cli) -> Result<Exit> {
         Verb::Ask(args) => ask::run(args, &context),
         Verb::Chat(args) => chat::run(args, &context),
         Verb::Answer(verb) => answers::run(verb, &context),
+        Verb::Calibrate(args) => calibrate::run(args, &context),
+        Verb::Verify(args) => verify::run(args, &context),
         Verb::Status => status::run(&context),
         Verb::Snapshots => snapshots::run(&context),
         Verb::Model(verb) => models::run(verb, &context),

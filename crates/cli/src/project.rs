@@ -115,6 +115,10 @@ impl Project {
         Ok(Journal::open(&self.data("conversations.log"))?)
     }
 
+    pub fn calibrations(&self) -> Result<Journal> {
+        Ok(Journal::open(&self.data("calibrations.log"))?)
+    }
+
     /// Loads the embedder, which must be the one that the store was made with.
     pub fn embedder(&self, context: &Context, snapshot: &Snapshot) -> Result<LoadedEmbedder> {
         let located = locate(context, &self.config.embedder)?;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use plumb_answer::{Answer, Citation, Claim, Status};
+use plumb_answer::{Answer, Citation, Claim, Guarantee, Status};
 
 /// Widest line that is pleasant to read.
 const MAX_WIDTH: usize = 96;
@@ -70,7 +70,21 @@ pub fn sources(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
         let sentences = if count == 1 { "sentence" } else { "sentences" };
         writeln!(out, "({count} {sentences} of the model dropped: not supported by the sources)")?;
     }
+    if let Some(guarantee) = &answer.guarantee {
+        writeln!(out, "{}", promise(guarantee))?;
+    }
     Ok(())
+}
+
+/// What a calibrated answer promises, and on what grounds.
+fn promise(guarantee: &Guarantee) -> String {
+    let Guarantee { max_error, confidence, calibration, questions, answered, errors } = guarantee;
+    format!(
+        "(of the questions answered, at most {} % are answered wrongly, with {} % confidence: \
+         {calibration}, {errors} errors in {answered} answers to {questions} questions)",
+        100.0 * max_error,
+        100.0 * confidence,
+    )
 }
 
 /// `[1] Dropout > How it works  /docs/dropout.md, bytes 120-250, page 3`.

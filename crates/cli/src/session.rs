@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use plumb_answer::{
-    Answer, ModelId, OnEvent, Recorder, Replayer, Settings, Sources, StoredSettings, Turn, Writer,
+    Answer, Guarantee, ModelId, OnEvent, Recorder, Replayer, Settings, Sources, StoredSettings,
+    Turn, Writer,
 };
 use plumb_store::Snapshot;
 use plumb_text::Analyzer;
@@ -28,6 +29,7 @@ pub fn settings(config: &Config, filter: Option<String>) -> StoredSettings {
         generator: config.generator.clone(),
         endpoint: config.endpoint.clone(),
         kv_cache: config.kv_cache.name().to_owned(),
+        guarantee: None,
     }
 }
 
@@ -96,12 +98,38 @@ impl Session {
         };
         let Some(writer) = &mut self.writer else {
             self.written.clear();
-            return Ok(plumb_answer::ask(&sources, question, history, None, on_event)?);
+            let answer = plumb_answer::ask(&sources, question, history, None, on_event)?;
+            return Ok(self.with_guarantee(answer));
         };
         let mut recorder = Recorder::new(writer.as_mut());
         let answer = plumb_answer::ask(&sources, question, history, Some(&mut recorder), on_event)?;
         self.written = recorder.into_written();
-        Ok(answer)
+        Ok(self.with_guarantee(answer))
+    }
+
+    fn with_guarantee(&self, answer: Answer) -> Answer {
+        match &self.settings.guarantee {
+            Some(guarantee) => answer.with_guarantee(guarantee.clone()),
+            None => answer,
+        }
+    }
+
+    /// Name of the snapshot that is answered from.
+    pub fn snapshot_id(&self) -> String {
+        self.snapshot.id().to_string()
+    }
+
+    /// Hash of the embedder's weights.
+    pub fn embedder_sha256(&self) -> Option<&str> {
+        self.embedder.id.sha256.as_deref()
+    }
+
+    /// Answers from the threshold of a calibration on, and states what it
+    /// promises.
+    pub fn calibrated(&mut self, threshold: f32, guarantee: Guarantee) {
+        self.resolved.threshold = threshold;
+        self.settings.threshold = threshold;
+        self.settings.guarantee = Some(guarantee);
     }
 
     /// False if the writer need not write the same again.

@@ -34,6 +34,7 @@ mod proportion;
 mod random;
 mod ranking;
 mod sample;
+pub mod selective;
 pub mod sequential;
 pub mod text;
 mod wilcoxon;

@@ -22,7 +22,7 @@ Backups of the archive are made every night and are stored in Geneva.
 /// A place whose cache holds the tested models, or `None` if there are none.
 #[expect(clippy::disallowed_methods, reason = "the test command says where the models are")]
 #[expect(clippy::print_stderr, reason = "a test that checks nothing says so")]
-fn place() -> Option<Place> {
+pub(crate) fn place() -> Option<Place> {
     let Ok(models) = std::env::var("PLUMB_TEST_MODELS") else {
         eprintln!("not checked: `cargo xtask e2e` sets PLUMB_TEST_MODELS and runs this");
         return None;
@@ -40,7 +40,7 @@ fn place() -> Option<Place> {
 
 /// Runs a verb that prints one JSON object and ends with `code`.
 #[track_caller]
-fn json(place: &Place, code: i32, arguments: &[&str]) -> Value {
+pub(crate) fn json(place: &Place, code: i32, arguments: &[&str]) -> Value {
     let output = place.output(&[arguments, &["--json"]].concat());
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}");

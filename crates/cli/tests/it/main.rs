@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod accountable;
 mod asking;
 mod e2e;
 mod embedder;
