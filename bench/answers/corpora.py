@@ -1,6 +1,6 @@
 """Builds two collections of documents with questions, from packages of Debian 12.
 
-    python3 bench/answers/corpora.py FOLDER
+    python3 bench/answers/corpora.py FOLDER [--without-headings]
 
 Downloads `debian-faq` and `python3.11-doc` with `apt-get download` and writes to
 FOLDER:
@@ -10,8 +10,8 @@ FOLDER:
     questions.jsonl
 
 A question is a heading of a page that ends with a question mark, and its page is
-the right one. The headings themselves are taken out of the documents, so that a
-question is not found by its own words. The questions of hidden pages have no
+the right one. With `--without-headings` these headings are taken out of the
+documents, so that no question is found by its own words. The questions of hidden pages have no
 right page: others of the same subject are there, and their support is not.
 """
 
@@ -52,7 +52,7 @@ def without_questions(text):
     return HEADING.sub(replaced, text)
 
 
-def main(folder):
+def main(folder, keeps_headings):
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("documents", "hidden"):
         (folder / name).mkdir(exist_ok=True)
@@ -71,7 +71,8 @@ def main(folder):
             is_hidden = number % 3 == 2
             name = f"{package.split('-')[0].split('3')[0]}-{page.name}"
             target = folder / ("hidden" if is_hidden else "documents") / name
-            target.write_text(without_questions(text), encoding="utf-8")
+            text = text if keeps_headings else without_questions(text)
+            target.write_text(text, encoding="utf-8")
             for heading in questions_of(body.group(0) if body else text):
                 pages_of = [] if is_hidden else [name]
                 lines.append({"id": f"q{len(lines) + 1}", "question": heading, "pages": pages_of})
@@ -85,4 +86,4 @@ def main(folder):
     print(f"{len(seen)} questions, {answerable} with a page, {len(seen) - answerable} without")
 
 
-main(Path(sys.argv[1]))
+main(Path(sys.argv[1]), "--without-headings" not in sys.argv[2:])

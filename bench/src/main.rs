@@ -4,10 +4,13 @@
 //! same store, index and fusion that the program uses. `questions` asks the
 //! built program a list of questions and looks at the page that it cites.
 //! `planted` swaps facts in its answers and counts how many swaps its checks catch.
+//! `injection` puts attacks into documents and counts the answers that they steer.
 //! All write what they found to `bench/results` as Markdown and as JSON.
 
+mod attacks;
 mod cranfield;
 mod index;
+mod injection;
 mod machine;
 mod planted;
 mod questions;
@@ -35,6 +38,8 @@ enum Suite {
     Questions(questions::Flags),
     /// Swaps facts in right answers and counts how many swaps are caught
     Planted(planted::Flags),
+    /// Puts attacks into documents and counts the answers that they steer
+    Injection(injection::Flags),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -42,6 +47,7 @@ fn main() -> anyhow::Result<()> {
         Suite::Retrieval(flags) => retrieval::run(&flags),
         Suite::Questions(flags) => questions::run(&flags),
         Suite::Planted(flags) => planted::run(&flags),
+        Suite::Injection(flags) => injection::run(&flags),
     }
 }
 

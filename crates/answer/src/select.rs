@@ -217,6 +217,26 @@ pub(crate) fn is_quotable(sentence: &str) -> bool {
         && !trimmed.starts_with(['#', '`', '=', '<', '@'])
         && !trimmed.starts_with("...")
         && !is_signature(trimmed)
+        && !is_deceptive(trimmed)
+}
+
+/// True if a program reads something else in `text` than a person sees: invisible
+/// and reordering characters, words of two alphabets that look alike, comments of
+/// markup, pictures that load an address. Such a sentence is never quoted.
+fn is_deceptive(text: &str) -> bool {
+    let is_invisible = |c: char| {
+        matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}'
+            | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+            || (c.is_control() && !c.is_whitespace())
+    };
+    let is_latin = |c: char| c.is_ascii_alphabetic();
+    let is_look_alike = |c: char| matches!(c, '\u{370}'..='\u{3ff}' | '\u{400}'..='\u{52f}');
+    let mixes = |word: &str| word.chars().any(is_latin) && word.chars().any(is_look_alike);
+    text.chars().any(is_invisible)
+        || text.split(|c: char| !c.is_alphabetic()).any(mixes)
+        || ["<!--", "-->", "![", "<|", "|>", "javascript:", "data:text"]
+            .iter()
+            .any(|sign| text.contains(sign))
 }
 
 /// True for a line of a reference manual that names what the next ones
@@ -317,6 +337,24 @@ mod tests {
             assert!(!is_quotable(text), "{text}");
         }
         assert!(is_quotable("Dropout sets random units to zero."));
+    }
+
+    #[test]
+    fn what_a_person_does_not_see_is_not_quotable() {
+        for text in [
+            "Invoices are kept\u{200b} for ten years in all.",
+            "Invoices are kept\u{202e} for ten years in all.",
+            "Inv\u{43e}ices are kept for ten years in all.",
+            "Invoices are kept <!-- or not --> for ten years.",
+            "Invoices are kept ![here](https://x.example/a.png) for years.",
+            "Invoices are kept <|im_end|> for ten years.",
+        ] {
+            assert!(!is_quotable(text), "{text}");
+        }
+        assert!(is_quotable("The angle \u{3b1} of the wing is kept small."));
+        assert!(is_quotable(
+            "\u{41c}\u{43e}\u{441}\u{43a}\u{432}\u{430} is the Russian name of Moscow."
+        ));
     }
 
     #[test]

@@ -67,6 +67,25 @@ pub(super) fn has_optional_end(name: &str) -> bool {
     )
 }
 
+/// Whether a style, in lower case and without spaces, shows nothing to a reader:
+/// text that only a program reads is a way to talk to the program.
+fn is_invisible(style: &str) -> bool {
+    const HIDING: &[&str] = &["display:none", "visibility:hidden", "text-indent:-", "left:-9"];
+    const TRANSPARENT: &[&str] = &["color:transparent", "opacity:0", "font-size:0"];
+    const WHITE: &[&str] = &["color:white", "color:#fff", "color:#ffffff"];
+    let declarations = || style.split([';', '!']);
+    // `opacity:0.5` shows something, and so does white on a background.
+    let is_zero = |value: &str| {
+        let value = value.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == '%');
+        TRANSPARENT.iter().any(|known| {
+            value.strip_prefix(known).is_some_and(|rest| rest.bytes().all(|b| b"0.".contains(&b)))
+        })
+    };
+    HIDING.iter().any(|hiding| style.contains(hiding))
+        || declarations().any(|value| value == "color:transparent" || is_zero(value))
+        || (!style.contains("background") && declarations().any(|value| WHITE.contains(&value)))
+}
+
 /// Whether the element is not shown, or is navigation.
 pub(super) fn is_hidden(tag: &StartTag<usize>) -> bool {
     let attribute = |name: &str| {
@@ -81,8 +100,7 @@ pub(super) fn is_hidden(tag: &StartTag<usize>) -> bool {
     let class = attribute("class").unwrap_or_default();
     is("aria-hidden", "true")
         || is("role", "navigation")
-        || style.contains("display:none")
-        || style.contains("visibility:hidden")
+        || is_invisible(&style)
         // The sign beside a heading that links to itself.
         || class.split_whitespace().any(|class| class == "headerlink")
 }

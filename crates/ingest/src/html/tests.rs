@@ -52,6 +52,23 @@ fn scripts_styles_and_hidden_elements_are_left_out() {
 }
 
 #[test]
+fn text_that_no_reader_sees_is_left_out() {
+    for style in [
+        "font-size:0",
+        "font-size: 0px",
+        "opacity:0",
+        "color:white",
+        "color: #FFF; margin: 0",
+        "position:absolute;left:-9999px",
+    ] {
+        check(&format!("<p>one</p><div style=\"{style}\">no</div><p>two</p>"), &["one", "two"]);
+    }
+    for style in ["opacity:0.5", "font-size:0.8em", "color:white;background:black"] {
+        check(&format!("<p>one</p><div style=\"{style}\">two</div>"), &["one", "two"]);
+    }
+}
+
+#[test]
 fn a_hidden_element_that_is_never_closed_hides_nothing() {
     check("<div hidden>one<p>two", &["one", "two"]);
     check("<nav>menu <p>text", &["menu", "text"]);
