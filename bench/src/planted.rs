@@ -291,7 +291,7 @@ mod tests {
         let outcome = plant(&answers());
         for family in Family::ALL {
             let (caught, planted) = outcome.of(family, None);
-            assert!(planted >= 10, "{}: {planted}", family.name());
+            assert!(planted >= 8, "{}: {planted}", family.name());
             let missed = &outcome.missed;
             assert!(100 * caught >= 95 * planted, "{}: {missed:?}", family.name());
         }

@@ -200,5 +200,54 @@ mod tests {
             }
             prop_assert!(!text.contains('\n') && !text.contains('*'));
         }
+
+        #[test]
+        fn no_content_word_lies_outside_of_any_evidence_for_any_model(
+            evidence in proptest::collection::vec("[a-zA-Z0-9_\u{e9}\u{4e00} .,%*-]{0,16}", 0..5),
+            pieces in proptest::collection::vec("[a-zA-Z0-9_\u{e9}\u{4e00} .,%*\n-]{1,5}", 1..40),
+            seed in any::<u64>(),
+        ) {
+            let mut random = seed | 1;
+            let texts: Vec<&str> = evidence.iter().map(String::as_str).collect();
+            // Token 0 ends the turn. Pieces of the evidence make words likely.
+            let known = evidence.iter().flat_map(|text| text.split_inclusive(' '));
+            let vocabulary: Vec<String> = std::iter::once(String::new())
+                .chain(pieces.iter().map(String::as_str).chain(known).map(str::to_owned))
+                .collect();
+            let piece = |token: u32| vocabulary[token as usize].as_bytes().to_vec();
+            let mut constraint = EvidenceWords::new(&texts, &piece, &is_end);
+            let mut generated: Vec<u32> = Vec::new();
+            let mut ended = false;
+            while generated.len() < 50 && !ended {
+                let mut logits: Vec<f32> = vocabulary
+                    .iter()
+                    .map(|_| {
+                        random ^= random << 13;
+                        random ^= random >> 7;
+                        random ^= random << 17;
+                        (random >> 40) as f32
+                    })
+                    .collect();
+                constraint.mask(&generated, &mut logits);
+                let Some(best) = argmax(&logits) else { break };
+                ended = is_end(token_id(best));
+                if !ended {
+                    generated.push(token_id(best));
+                }
+            }
+            let text: String =
+                generated.iter().map(|&token| vocabulary[token as usize].as_str()).collect();
+            let allowed: BTreeSet<String> = texts.iter().flat_map(|text| words(text)).collect();
+            let mut written: Vec<String> = words(&text).collect();
+            if text.bytes().last().is_some_and(is_word_byte) && !ended {
+                written.pop();
+            }
+            for word in written {
+                prop_assert!(
+                    allowed.contains(&word) || is_function_word(&word),
+                    "`{}` in `{}`", word, text
+                );
+            }
+        }
     }
 }

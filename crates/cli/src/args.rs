@@ -84,6 +84,8 @@ pub enum Verb {
     /// Show or re-run stored answers
     #[command(subcommand)]
     Answer(crate::answers::AnswerVerb),
+    /// Find the weight of the vectors that ranks right pages highest
+    TuneRetrieval(crate::tune::TuneArgs),
     /// Set the threshold that keeps the share of wrong answers below a bound
     Calibrate(crate::calibrate::CalibrateArgs),
     /// Check an answer again, without a model; exits with 4 if it does not verify

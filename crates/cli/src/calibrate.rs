@@ -39,9 +39,10 @@ pub struct CalibrateArgs {
     #[arg(long, value_name = "PROBABILITY", default_value_t = 0.95)]
     confidence: f64,
 
-    /// Questions with the pages that answer them, one JSON object a line
+    /// Questions with the pages that answer them, one JSON object a line (default: what
+    /// `plumb eval make` wrote)
     #[arg(long, value_name = "FILE")]
-    questions: PathBuf,
+    questions: Option<PathBuf>,
 
     /// Seed of the draw that divides the questions
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -153,10 +154,12 @@ pub fn run(args: &CalibrateArgs, context: &Context) -> Result<Exit> {
     // The evidence is chosen before anything is written, and the score with it.
     project.config.wording = WordingName::Quote;
     project.config.threshold = 0.0;
-    let text = std::fs::read_to_string(&args.questions)
-        .with_context(|| format!("cannot read the questions `{}`", args.questions.display()))?;
+    let path = args.questions.clone().unwrap_or_else(|| project.test_set());
+    let text = std::fs::read_to_string(&path).with_context(|| {
+        format!("cannot read the questions `{}`: `plumb eval make` makes some", path.display())
+    })?;
     let questions = labelled::parse(&text)
-        .with_context(|| format!("`{}` is no list of questions", args.questions.display()))?;
+        .with_context(|| format!("`{}` is no list of questions", path.display()))?;
     let settings = StoredSettings::new(&project.config, None);
     let snapshot = project.snapshot()?;
     let snapshot_id = snapshot.id().to_string();
@@ -175,7 +178,7 @@ pub fn run(args: &CalibrateArgs, context: &Context) -> Result<Exit> {
         max_error: args.max_error,
         confidence: args.confidence,
         threshold: threshold(found.threshold),
-        set: args.questions.display().to_string(),
+        set: path.display().to_string(),
         set_sha256: hex(&Sha256::digest(text.as_bytes())),
         questions: questions.len() as u64,
         answerable: questions.iter().filter(|question| !question.pages.is_empty()).count() as u64,
@@ -210,6 +213,7 @@ fn ask_all(
     let bar = context.progress(questions.len() as u64, "{bar:30} {pos}/{len} questions");
     let mut answers = Vec::new();
     for question in questions {
+        session.leave_out(&question.hides)?;
         answers.push(session.ask(&question.text, &[], &mut |_| go_on(context))?);
         bar.inc(1);
     }

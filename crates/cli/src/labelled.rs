@@ -12,6 +12,12 @@ pub struct Labelled {
     /// Paths or addresses of the right pages, or ends of them; empty if no
     /// document answers the question.
     pub pages: Vec<String>,
+    /// What sort of question it is, in a set that was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Addresses that are left out when it is asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hides: Vec<String>,
 }
 
 impl Labelled {

@@ -43,6 +43,7 @@ mod session;
 mod snapshots;
 mod status;
 mod sync;
+mod tune;
 mod verify;
 
 use std::io::{self, Write};
@@ -99,6 +100,7 @@ fn run(cli: &Cli) -> Result<Exit> {
         Verb::Ask(args) => ask::run(args, &context),
         Verb::Chat(args) => chat::run(args, &context),
         Verb::Answer(verb) => answers::run(verb, &context),
+        Verb::TuneRetrieval(args) => tune::run(args, &context),
         Verb::Calibrate(args) => calibrate::run(args, &context),
         Verb::Verify(args) => verify::run(args, &context),
         Verb::Status => status::run(&context),

@@ -115,6 +115,16 @@ impl Project {
         Ok(Journal::open(&self.data("conversations.log"))?)
     }
 
+    /// Runs of `plumb eval rag`.
+    pub fn runs(&self) -> Result<Journal> {
+        Ok(Journal::open(&self.data("eval-runs.log"))?)
+    }
+
+    /// The test set that `plumb eval make` writes.
+    pub fn test_set(&self) -> PathBuf {
+        self.data("eval.jsonl")
+    }
+
     pub fn calibrations(&self) -> Result<Journal> {
         Ok(Journal::open(&self.data("calibrations.log"))?)
     }

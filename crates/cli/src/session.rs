@@ -114,6 +114,22 @@ impl Session {
         }
     }
 
+    /// Answers without the documents at `uris` from now on.
+    pub fn leave_out(&mut self, uris: &[String]) -> Result<()> {
+        let quoted = |uri: &String| format!("uri != \"{}\"", uri.replace('"', "\\\""));
+        let filter = uris.iter().map(quoted).collect::<Vec<_>>().join(" and ");
+        self.resolved.filter = (!filter.is_empty()).then(|| Filter::parse(&filter)).transpose()?;
+        Ok(())
+    }
+
+    /// Cosine of two texts by the embedder: of a question and its answer.
+    pub fn similarity(&self, question: &str, answer: &str) -> Result<f64> {
+        let query = self.embedder.embedder.embed_query(question)?;
+        let texts = self.embedder.embedder.embed_documents(&[answer])?;
+        let other = texts.first().map(Vec::as_slice).unwrap_or_default();
+        Ok(query.iter().zip(other).map(|(x, y)| f64::from(x * y)).sum())
+    }
+
     /// Name of the snapshot that is answered from.
     pub fn snapshot_id(&self) -> String {
         self.snapshot.id().to_string()

@@ -3,6 +3,8 @@
 mod classify;
 mod compare;
 mod lm;
+mod make;
+mod rag;
 mod report;
 mod retrieval;
 mod scores;
@@ -28,6 +30,10 @@ pub enum EvalVerb {
     Compare(Box<compare::CompareArgs>),
     /// A page of a run: HTML in one file, or Markdown
     Report(Box<report::ReportArgs>),
+    /// Make a test set from the project's own documents
+    Make(make::MakeArgs),
+    /// Score the project's answers to a test set, and store the run
+    Rag(rag::RagArgs),
 }
 
 pub fn run(verb: &EvalVerb, context: &Context) -> Result<Exit> {
@@ -38,5 +44,7 @@ pub fn run(verb: &EvalVerb, context: &Context) -> Result<Exit> {
         EvalVerb::Lm(args) => lm::run(args, context),
         EvalVerb::Compare(args) => compare::run(args, context),
         EvalVerb::Report(args) => report::run(args, context),
+        EvalVerb::Make(args) => make::run(args, context),
+        EvalVerb::Rag(args) => rag::run(args, context),
     }
 }
