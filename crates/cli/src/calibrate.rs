@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
-use plumb_answer::{Answer, Guarantee, Status};
+use plumb_answer::{Answer, Guarantee, Status, StoredSettings};
 use plumb_metrics::SplitMix64;
 use plumb_metrics::selective::{Demand, Scored, Selection, certify, needed};
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ use crate::exit::Exit;
 use crate::labelled::{self, Labelled};
 use crate::list::hex;
 use crate::project::Project;
-use crate::session::{Session, StoredSettings};
+use crate::session::{self, Session};
 
 /// Set the threshold that keeps the share of wrong answers below a bound
 ///
@@ -160,7 +160,7 @@ pub fn run(args: &CalibrateArgs, context: &Context) -> Result<Exit> {
     })?;
     let questions = labelled::parse(&text)
         .with_context(|| format!("`{}` is no list of questions", path.display()))?;
-    let settings = StoredSettings::new(&project.config, None);
+    let settings = session::settings(&project.config, None);
     let snapshot = project.snapshot()?;
     let snapshot_id = snapshot.id().to_string();
     let mut session = Session::open(&project, context, snapshot, settings)?;

@@ -5,6 +5,7 @@ use plumb_answer::{
     Answer, Guarantee, ModelId, OnEvent, Recorder, Replayer, Settings, Sources, StoredSettings,
     Turn, Writer,
 };
+use plumb_retrieve::Filter;
 use plumb_store::Snapshot;
 use plumb_text::Analyzer;
 

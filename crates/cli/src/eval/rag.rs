@@ -18,7 +18,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
-use plumb_answer::{Answer, Event, Status};
+use plumb_answer::{Answer, Event, Status, StoredSettings};
 use plumb_metrics::{Resampling, estimate_mean, mcnemar, wilson};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ use crate::exit::Exit;
 use crate::labelled::{self, Labelled};
 use crate::list::hex;
 use crate::project::Project;
-use crate::session::{Session, StoredSettings};
+use crate::session::{self, Session};
 
 /// Score the project's answers to a test set, and store the run
 ///
@@ -95,7 +95,7 @@ pub fn run(args: &RagArgs, context: &Context) -> Result<Exit> {
     })?;
     let questions = labelled::parse(&text)
         .with_context(|| format!("`{}` is no list of questions", path.display()))?;
-    let settings = StoredSettings::new(&project.config, None);
+    let settings = session::settings(&project.config, None);
     let mut session = Session::open(&project, context, project.snapshot()?, settings.clone())?;
     let outcomes = ask_all(&mut session, &questions, context)?;
     let noisy = noise(&project, &questions, &outcomes, settings, context)?;
@@ -365,7 +365,7 @@ mod tests {
             set_sha256: String::new(),
             snapshot: String::new(),
             embedder_sha256: String::new(),
-            settings: ScoreSettings::of(&StoredSettings::new(
+            settings: ScoreSettings::of(&session::settings(
                 &crate::config::Config::resolve(
                     crate::config::File::default(),
                     &crate::config::Overrides::default(),
