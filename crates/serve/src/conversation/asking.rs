@@ -243,8 +243,10 @@ mod tests {
             heading_path: Vec::new(),
             page: None,
             part: None,
+            label: None,
         };
-        Claim { text: text.to_owned(), wording: Wording::Quoted, citations: vec![citation] }
+        let (wording, parts) = (Wording::Quoted, Vec::new());
+        Claim { text: text.to_owned(), wording, citations: vec![citation], parts }
     }
 
     #[test]
