@@ -10,7 +10,7 @@ use plumb_kernels::Pool;
 use plumb_model::{CacheType, Decoder, DecoderSpec, KvCache, Logits, Run};
 use plumb_text::{ChatTemplate, Message, Special, Tokenizer};
 
-use crate::speculation::{Costs, MAX_SEQUENCES, Pass};
+use crate::speculation::Costs;
 use crate::tokenizers;
 use crate::writer::Writer;
 use crate::{Error, GrammarVocabulary, Sampling, TokenLogprob};
@@ -33,8 +33,7 @@ pub struct LanguageModel {
     /// The sequence read last, so that a prompt that begins alike is not read
     /// again. `None` while a call uses it.
     last: Mutex<Option<Sequence>>,
-    /// Of passes of 1, 2, ... sequences.
-    costs: [Mutex<Costs>; MAX_SEQUENCES],
+    costs: Mutex<Costs>,
 }
 
 /// Tokens that a cache holds.
@@ -209,7 +208,7 @@ impl LanguageModel {
             template,
             pool,
             last: Mutex::new(None),
-            costs: std::array::from_fn(|_| Mutex::new(Costs::new())),
+            costs: Mutex::new(Costs::new()),
         })
     }
 
@@ -367,10 +366,10 @@ impl LanguageModel {
                 sequence.tokens.extend(&writer.tokens()[..writer.kept() - prompt]);
                 return Ok(finish);
             }
-            let (tokens, count) = writer.next_read(Some(Pass::ALONE));
+            let (tokens, count) = writer.next_read(true);
             let start = Instant::now();
             let logits = self.forward(&mut sequence.cache, &tokens, Logits::Tail(count))?;
-            self.costs(1).learn(tokens.len(), start.elapsed());
+            self.costs().learn(tokens.len(), start.elapsed());
             ended = writer.go_on(logits)?;
         }
     }
@@ -458,9 +457,8 @@ impl LanguageModel {
         self.decoder.new_cache()
     }
 
-    /// What passes over a few tokens of so many sequences take, as measured so
-    /// far; of at most [`MAX_SEQUENCES`].
-    pub(crate) fn costs(&self, sequences: usize) -> MutexGuard<'_, Costs> {
-        self.costs[sequences - 1].lock().unwrap_or_else(PoisonError::into_inner)
+    /// What passes over a few tokens take, as measured so far.
+    pub(crate) fn costs(&self) -> MutexGuard<'_, Costs> {
+        self.costs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

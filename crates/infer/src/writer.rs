@@ -6,7 +6,7 @@ use plumb_text::Decoder as TextDecoder;
 
 use crate::logprobs::Logprobs;
 use crate::sampling::Sampler;
-use crate::speculation::{Draft, Pass, Speculator};
+use crate::speculation::{Draft, Speculator};
 use crate::stop::StopFilter;
 use crate::{Constraint, Error, Finish, Generation, LanguageModel, Options, Timings, TokenLogprob};
 
@@ -39,8 +39,6 @@ pub(crate) struct Writer<'a> {
     /// Generated tokens that it has not read.
     unread: Vec<u32>,
     draft: Draft,
-    /// Sequences of the pass that checks it.
-    sequences: usize,
 }
 
 impl<'a> Writer<'a> {
@@ -53,7 +51,7 @@ impl<'a> Writer<'a> {
         // The last token of a full context is not read.
         let left = options.max_tokens.min(model.context() + 1 - prompt.len());
         let piece = |id| model.tokenizer().piece_bytes(id);
-        let speculator = || Speculator::new(prompt, left, &model.costs(1));
+        let speculator = || Speculator::new(prompt, left, &model.costs());
         Self {
             model,
             constraint,
@@ -71,7 +69,6 @@ impl<'a> Writer<'a> {
             kept: prompt.len(),
             unread: Vec::new(),
             draft: Draft::default(),
-            sequences: 1,
         }
     }
 
@@ -88,17 +85,13 @@ impl<'a> Writer<'a> {
     /// What the model is to read, and after how many of the last of these
     /// tokens it is to give logits.
     ///
-    /// With a `pass` that it may be added to it may hold tokens that do not
-    /// come.
-    pub(crate) fn next_read(&mut self, pass: Option<Pass>) -> (Vec<u32>, usize) {
+    /// With `may_draft` it may hold tokens that do not come.
+    pub(crate) fn next_read(&mut self, may_draft: bool) -> (Vec<u32>, usize) {
         let limit = self.left - self.tokens.len() - 1;
-        self.sequences = pass.map_or(self.sequences, |pass| pass.sequences);
         // After several forced tokens, what a draft adds was not measured.
-        let pass = pass.filter(|_| self.unread.len() == 1);
-        let draft = match (&mut self.speculator, pass) {
-            (Some(speculator), Some(pass)) => {
-                speculator.draft(limit, pass, &self.model.costs(pass.sequences)).to_vec()
-            }
+        let may_draft = may_draft && self.unread.len() == 1;
+        let draft = match &mut self.speculator {
+            Some(speculator) if may_draft => speculator.draft(limit, &self.model.costs()).to_vec(),
             _ => Vec::new(),
         };
         let tokens = [&*self.unread, &*draft].concat();
@@ -168,7 +161,7 @@ impl<'a> Writer<'a> {
             return;
         }
         if let (Some(speculator), true) = (&mut self.speculator, self.unread.is_empty()) {
-            speculator.learn(self.draft.outcome(), &self.model.costs(self.sequences));
+            speculator.learn(self.draft.outcome(), &self.model.costs());
         }
         self.unread.push(token);
     }

@@ -27,7 +27,7 @@ fn models() -> Vec<LanguageModel> {
 }
 
 fn passages() -> [Vec<u32>; 3] {
-    [(12, 20), (20, 41), (15, 48)].map(|(from, to)| (from..to).collect())
+    [(12, 20), (20, 34), (15, 34)].map(|(from, to)| (from..to).collect())
 }
 
 fn options() -> Options {

@@ -1,7 +1,7 @@
 //! The engine's thread: which sequences run, and what a step reads.
 
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use plumb_model::{KvCache, Logits, Run};
 
@@ -10,7 +10,6 @@ use super::prefix::{PrefixTree, common};
 use super::queue::{Queue, Waiting};
 use super::sequence::{Sequence, Wish, nothing};
 use super::{EngineSettings, EngineStatus, Event, Priority};
-use crate::speculation::{MAX_SEQUENCES, Pass};
 use crate::{Error, Finish, LanguageModel};
 
 /// A shared beginning of so many tokens is worth waiting for.
@@ -165,7 +164,6 @@ impl<'m> Scheduler<'m> {
     /// Reads one step and hands out what comes of it.
     fn step(&mut self) {
         let active = self.running.len().min(self.settings.max_running);
-        let is_writing = self.running[..active].iter().all(|sequence| !sequence.is_reading());
         let wishes = self.wishes(active);
         let started = Instant::now();
         let sequences = self.running[..active].iter_mut().zip(&wishes);
@@ -178,9 +176,8 @@ impl<'m> Scheduler<'m> {
             })
             .collect();
         let result = self.model.forward_all(&mut runs);
-        let (sequences, tokens) = (runs.len(), runs.iter().map(|run| run.tokens.len()).sum());
-        if is_writing && sequences <= MAX_SEQUENCES {
-            self.learn(sequences, tokens, started.elapsed());
+        if let [run] = &*runs {
+            self.model.costs().learn(run.tokens.len(), started.elapsed());
         }
         match result {
             Ok(logits) => self.hand_out(&wishes, &logits),
@@ -201,29 +198,16 @@ impl<'m> Scheduler<'m> {
         if writing != 0 {
             budget = budget.min(self.settings.prompt_tokens_beside);
         }
-        // A pass that also reads a prompt has no measured price of a draft.
-        let may_draft = writing == active && active <= MAX_SEQUENCES;
-        let mut pass = may_draft.then_some(Pass { sequences: active, drafted: 0 });
+        let is_alone = active == 1;
         running
             .iter_mut()
             .map(|sequence| {
                 let is_reading = sequence.is_reading();
-                let wish = sequence.wish(budget, pass);
+                let wish = sequence.wish(budget, is_alone);
                 budget -= if is_reading { wish.tokens.len() } else { 0 };
-                if let Some(pass) = &mut pass {
-                    pass.drafted += wish.logits - 1;
-                }
                 wish
             })
             .collect()
-    }
-
-    /// Learns what a pass took that read one token of each of `sequences`, and
-    /// drafts.
-    fn learn(&self, sequences: usize, tokens: usize, elapsed: Duration) {
-        if sequences != 0 {
-            self.model.costs(sequences).learn(1 + tokens - sequences, elapsed);
-        }
     }
 
     /// Gives each sequence its logits, and remembers prompts that are read.

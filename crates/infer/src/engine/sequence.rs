@@ -9,7 +9,6 @@ use plumb_model::KvCache;
 
 use super::queue::Waiting;
 use super::{Event, OnEvent, Priority};
-use crate::speculation::Pass;
 use crate::writer::Writer;
 use crate::{Constraint, Error, Finish, Generation, LanguageModel, Options, Timings};
 
@@ -85,12 +84,11 @@ impl<'m> Sequence<'m> {
         self.prompt.len() + self.options.max_tokens
     }
 
-    /// What is to be read next: of a prompt, at most `budget` tokens; after it,
-    /// perhaps with a draft to be checked in `pass`.
-    pub(super) fn wish(&mut self, budget: usize, pass: Option<Pass>) -> Wish {
+    /// What is to be read next: of a prompt, at most `budget` tokens.
+    pub(super) fn wish(&mut self, budget: usize, may_draft: bool) -> Wish {
         if let Stage::Writing(writer) = &mut self.stage {
             self.cache.truncate(writer.kept());
-            let (tokens, logits) = writer.next_read(pass);
+            let (tokens, logits) = writer.next_read(may_draft);
             return Wish { tokens, logits };
         }
         let left = &self.prompt[self.cache.len()..];

@@ -11,8 +11,7 @@ const NEWEST: f64 = 0.2;
 /// before any was measured.
 const ASSUMED: f64 = 0.12;
 
-/// Times of passes of a number of sequences, by the tokens that they read:
-/// `1 + d` stands for the next token of each sequence and `d` drafted ones.
+/// Times of passes by the number of tokens that they read.
 ///
 /// They belong to a model on a machine, and change with what else runs there:
 /// newer measurements count more.

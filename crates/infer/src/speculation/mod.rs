@@ -13,10 +13,6 @@
 //! follows from what passes of each length were measured to take and from how
 //! often drafts after matches of that length were right; an account of time
 //! saved and lost ends drafting where it does not pay.
-//!
-//! Of several sequences that are written together each has drafts of its own.
-//! A token that is accepted saves its sequence one part in so many of a pass, as
-//! the others need the pass anyway: drafts are shorter and must be surer.
 
 mod automaton;
 mod costs;
@@ -31,9 +27,6 @@ use automaton::Automaton;
 
 /// Tokens of the longest draft.
 pub(crate) const MAX_DRAFT: usize = 23;
-
-/// Sequences that are written together, at most, where drafts are read.
-pub(crate) const MAX_SEQUENCES: usize = 4;
 
 /// The part of the time that drafts may cost if they are all wrong, once in
 /// advance and once as time goes by.
@@ -59,30 +52,6 @@ impl Rate {
     }
 }
 
-/// What a draft is added to: the pass over the next tokens of some sequences.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pass {
-    /// Sequences that write, at least 1.
-    pub(crate) sequences: usize,
-    /// Tokens of the drafts of others.
-    pub(crate) drafted: usize,
-}
-
-impl Pass {
-    /// Of one sequence.
-    pub(crate) const ALONE: Self = Self { sequences: 1, drafted: 0 };
-
-    /// What a draft of `len` tokens adds, in seconds.
-    fn added(self, len: usize, costs: &Costs) -> f64 {
-        costs.of(1 + self.drafted + len) - costs.of(1 + self.drafted)
-    }
-
-    /// The share of a sequence in the time of a pass.
-    fn share(self) -> f64 {
-        1.0 / self.sequences as f64
-    }
-}
-
 /// The drafts of one generation.
 #[derive(Debug)]
 pub(crate) struct Speculator {
@@ -90,15 +59,12 @@ pub(crate) struct Speculator {
     rates: [Rate; RATES.len()],
     /// Index into `rates` of the draft that is being checked.
     matched: usize,
-    /// The pass that checks it.
-    pass: Pass,
     /// Seconds that drafts may still lose.
     account: f64,
 }
 
 impl Speculator {
-    /// Drafts for a text that continues `prompt` by at most `max_tokens`;
-    /// `costs` are those of passes of one sequence.
+    /// Drafts for a text that continues `prompt` by at most `max_tokens`.
     pub(crate) fn new(prompt: &[u32], max_tokens: usize, costs: &Costs) -> Self {
         let mut automaton = Automaton::new();
         for &token in prompt {
@@ -107,7 +73,7 @@ impl Speculator {
         let rates = RATES.map(|(_, rate)| Rate { right: rate * PRIOR, seen: PRIOR });
         // A short answer may risk less, as there is less time to save.
         let account = (RISK * max_tokens as f64).min(1.0) * costs.of(1);
-        Self { automaton, rates, matched: 0, pass: Pass::ALONE, account }
+        Self { automaton, rates, matched: 0, account }
     }
 
     /// Adds a generated token.
@@ -115,20 +81,17 @@ impl Speculator {
         self.automaton.push(token);
     }
 
-    /// What may come next, at most `limit` tokens, to be checked in `pass`;
-    /// nothing where reading more tokens is not expected to save time.
-    ///
-    /// `costs` are those of passes of as many sequences.
-    pub(crate) fn draft(&mut self, limit: usize, pass: Pass, costs: &Costs) -> &[u32] {
-        self.pass = pass;
+    /// What may come next, at most `limit` tokens; nothing where reading more
+    /// tokens is not expected to save time.
+    pub(crate) fn draft(&mut self, limit: usize, costs: &Costs) -> &[u32] {
         let found = self.automaton.found();
         let Some(matched) = RATES.iter().rposition(|&(len, _)| len <= found.len) else {
             return &[];
         };
         let text = self.automaton.text();
-        let most = limit.min(MAX_DRAFT - pass.drafted).min(text.len() - found.end);
-        let len = best_len(self.rates[matched].value(), most, pass, costs);
-        if self.account < pass.added(len, costs) {
+        let most = limit.min(MAX_DRAFT).min(text.len() - found.end);
+        let len = best_len(self.rates[matched].value(), most, costs);
+        if self.account < costs.of(1 + len) - costs.of(1) {
             return &[];
         }
         self.matched = matched;
@@ -138,7 +101,7 @@ impl Speculator {
     /// Learns from a pass over one token and a draft of `drafted`, of which the
     /// first `accepted` were right.
     pub(crate) fn learn(&mut self, (drafted, accepted): (usize, usize), costs: &Costs) {
-        let plain = self.pass.share() * costs.of(1);
+        let plain = costs.of(1);
         self.account += RISK * plain;
         if drafted == 0 {
             return;
@@ -146,22 +109,19 @@ impl Speculator {
         let rate = &mut self.rates[self.matched];
         rate.right += accepted as f64;
         rate.seen += (accepted + 1).min(drafted) as f64;
-        self.account += accepted as f64 * plain - self.pass.added(drafted, costs);
+        self.account += (accepted + 1) as f64 * plain - costs.of(1 + drafted);
     }
 }
 
 /// How many tokens to draft if each is right with probability `rate`: the
-/// number that gives most tokens a second, all sequences of the pass together,
-/// if that is more than none gives.
-fn best_len(rate: f64, most: usize, pass: Pass, costs: &Costs) -> usize {
-    let tokens = pass.sequences as f64;
-    let cost = |len| costs.of(1 + pass.drafted + len);
-    let (mut best, mut best_speed) = (0, tokens / cost(0));
-    let (mut expected, mut chance) = (tokens, 1.0);
+/// number that gives most tokens a second, if that is more than none gives.
+fn best_len(rate: f64, most: usize, costs: &Costs) -> usize {
+    let (mut best, mut best_speed) = (0, 1.0 / costs.of(1));
+    let (mut expected, mut chance) = (1.0, 1.0);
     for len in 1..=most {
         chance *= rate;
         expected += chance;
-        let speed = expected / cost(len);
+        let speed = expected / costs.of(1 + len);
         if best_speed < speed {
             (best, best_speed) = (len, speed);
         }

@@ -17,7 +17,7 @@ fn seconds_of(prompt: &[u32], output: &[u32], costs: &Costs) -> f64 {
     let mut speculator = Speculator::new(prompt, output.len(), costs);
     let (mut at, mut spent) = (0, 0.0);
     while at < output.len() {
-        let draft = speculator.draft(output.len() - at - 1, Pass::ALONE, costs).to_vec();
+        let draft = speculator.draft(output.len() - at - 1, costs).to_vec();
         spent += costs.of(1 + draft.len());
         let accepted = draft.iter().zip(&output[at..]).take_while(|(a, b)| a == b).count();
         for &token in &output[at..=at + accepted] {
@@ -64,48 +64,6 @@ fn nothing_is_drafted_where_every_token_costs_a_pass() {
     let costs = costs(1.0);
     let spent = seconds_of(&prompt, &prompt[300..400], &costs);
     assert!((spent - 100.0).abs() < 1e-6, "{spent}");
-}
-
-/// Seconds of sequences that are written in step, each after the same prompt.
-fn seconds_together(prompt: &[u32], outputs: &[&[u32]], costs: &Costs) -> f64 {
-    let new = |output: &&[u32]| (Speculator::new(prompt, output.len(), costs), 0);
-    let mut all: Vec<_> = outputs.iter().map(new).collect();
-    let mut spent = 0.0;
-    loop {
-        let is_writing = |i: usize, at: usize| at < outputs[i].len();
-        let sequences = all.iter().enumerate().filter(|(i, (_, at))| is_writing(*i, *at)).count();
-        if sequences == 0 {
-            return spent;
-        }
-        let mut drafted = 0;
-        for (i, (speculator, at)) in all.iter_mut().enumerate() {
-            let Some(limit) = outputs[i].len().checked_sub(*at + 1) else { continue };
-            let pass = Pass { sequences, drafted };
-            let draft = speculator.draft(limit, pass, costs).to_vec();
-            drafted += draft.len();
-            let rest = &outputs[i][*at..];
-            let accepted = draft.iter().zip(rest).take_while(|(a, b)| a == b).count();
-            rest[..=accepted].iter().for_each(|&token| speculator.push(token));
-            *at += accepted + 1;
-            speculator.learn((draft.len(), accepted), costs);
-        }
-        spent += costs.of(1 + drafted);
-    }
-}
-
-#[test]
-fn sequences_that_quote_together_take_less_time_and_others_little_more() {
-    let prompt = noise(1000, 5000, 1);
-    let quotes = [&prompt[100..200], &prompt[300..400], &prompt[500..600]];
-    let spent = seconds_together(&prompt, &quotes, &costs(0.08));
-    assert!(spent < 45.0, "{spent}");
-    for (span, slope) in [(50, 0.1), (10, 0.05), (10, 0.5)] {
-        let prompt = noise(1000, span, 2);
-        let outputs = [77, 78, 79, 80].map(|seed| noise(200, span, seed));
-        let outputs: Vec<&[u32]> = outputs.iter().map(Vec::as_slice).collect();
-        let spent = seconds_together(&prompt, &outputs, &costs(slope));
-        assert!(spent <= 1.03 * 200.0, "{span} at {slope}: {spent} seconds");
-    }
 }
 
 #[test]
