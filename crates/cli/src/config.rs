@@ -367,7 +367,10 @@ mod tests {
         let uncommented: String = TEMPLATE
             .lines()
             .map(|line| line.strip_prefix("# ").filter(|l| l.contains(" = ")).unwrap_or(line))
-            .filter(|line| !["endpoint", "name"].iter().any(|key| line.starts_with(key)))
+            // Their defaults come from the project's folder, or are none.
+            .filter(|line| {
+                !["endpoint", "name", "database"].iter().any(|key| line.starts_with(key))
+            })
             .map(|line| format!("{line}\n"))
             .collect();
         assert_eq!(resolve(&uncommented).unwrap(), resolve("").unwrap());
