@@ -215,7 +215,7 @@ mod tests {
                 .chain(pieces.iter().map(String::as_str).chain(known).map(str::to_owned))
                 .collect();
             let piece = |token: u32| vocabulary[token as usize].as_bytes().to_vec();
-            let mut constraint = EvidenceWords::new(&texts, &piece, &is_end);
+            let mut constraint = EvidenceWords::new(&texts, piece, is_end);
             let mut generated: Vec<u32> = Vec::new();
             let mut ended = false;
             while generated.len() < 50 && !ended {
