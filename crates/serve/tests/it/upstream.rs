@@ -187,7 +187,8 @@ async fn a_dying_server_is_left_out_after_it_died_often_enough() {
         whole += usize::from(read(&pool).await.ends_with("data: [DONE]\n\n"));
     }
     assert!(whole >= 9, "{whole} of 12, {:?}", pool.view());
-    assert!(pool.view()[0].failures >= 2);
+    // Which of two idle servers is asked is left open; each broken reply counts.
+    assert!(pool.view()[0].failures >= 12 - whole as u64);
 }
 
 #[tokio::test]
