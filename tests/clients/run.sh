@@ -34,4 +34,6 @@ server=$!
 until [ -s url.json ]; do kill -0 "$server"; sleep 0.1; done
 url="$("$venv/bin/python" -c 'import json; print(json.load(open("url.json"))["url"])')"
 until curl -sf "$url/ready" > /dev/null; do kill -0 "$server"; sleep 0.2; done
-PLUMB_URL="$url" "$venv/bin/python" -m pytest -q -p no:cacheprovider "$root/tests/clients"
+# The fuzzer goes last: nothing else has to bear with it.
+export PLUMB_URL="$url" PLUMB="$plumb" PLUMB_TEST_PROJECT="$work"
+"$venv/bin/python" -m pytest -q -p no:cacheprovider "$root/tests/clients"

@@ -46,24 +46,34 @@ impl Gate {
         headers: &HeaderMap,
     ) -> Result<(Principal, Origin), Failed> {
         let origin = self.origins.check(uri, headers)?;
+        match self.known(method, headers, &origin) {
+            // Clients that cannot do without a key send any, and a cookie may be
+            // left over from earlier: where no key is asked for, neither is worse
+            // than none.
+            Err(Failed::Denied(denied)) if denied.is_about_the_key() => {
+                if self.allow_open || !self.database.has_keys()? {
+                    return Ok((Principal::local(), origin));
+                }
+                Err(denied.into())
+            }
+            known => known.map(|principal| (principal, origin)),
+        }
+    }
+
+    /// Who sends a good key, or the cookie of a session.
+    fn known(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        origin: &Origin,
+    ) -> Result<Principal, Failed> {
         let now = (self.clock)();
         if let Some(key) = sent_key(headers)? {
-            return Ok((key::verify(&self.database, key, now)?, origin));
+            return key::verify(&self.database, key, now);
         }
-        match session::principal(&self.database, headers, now) {
-            Ok(Some(principal)) => {
-                check_csrf(method, &origin, headers)?;
-                return Ok((principal, origin));
-            }
-            Ok(None) => {}
-            // A cookie that is left over from earlier is no worse than none.
-            Err(Failed::Denied(_)) if self.allow_open => {}
-            Err(error) => return Err(error),
-        }
-        if self.allow_open || !self.database.has_keys()? {
-            return Ok((Principal::local(), origin));
-        }
-        Err(Denied::NoKey.into())
+        let principal = session::principal(&self.database, headers, now)?.ok_or(Denied::NoKey)?;
+        check_csrf(method, origin, headers)?;
+        Ok(principal)
     }
 }
 
@@ -214,14 +224,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Principal {
 impl From<Denied> for Failure {
     fn from(denied: Denied) -> Self {
         let kind = match denied {
-            Denied::NoKey | Denied::BadKey | Denied::Expired | Denied::Revoked => {
-                Kind::Unauthorized
-            }
+            _ if denied.is_about_the_key() => Kind::Unauthorized,
             Denied::NoCollection { .. } => Kind::NotFound,
-            Denied::Role { .. }
-            | Denied::Host { .. }
-            | Denied::Origin { .. }
-            | Denied::NoCsrfHeader { .. } => Kind::Forbidden,
+            _ => Kind::Forbidden,
         };
         Self::new(kind, denied.to_string())
     }

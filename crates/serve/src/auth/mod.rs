@@ -53,6 +53,13 @@ pub enum Denied {
     NoCsrfHeader { header: &'static str },
 }
 
+impl Denied {
+    /// Whether another key could help.
+    fn is_about_the_key(&self) -> bool {
+        matches!(self, Self::NoKey | Self::BadKey | Self::Expired | Self::Revoked)
+    }
+}
+
 /// Denied, or the database could not be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Failed {

@@ -126,7 +126,18 @@ async fn a_service_that_is_open_by_order_stays_open() {
     let place = Place::new(true).await;
     place.key("ci", KeyLimits::default());
     assert!(place.send(CHAT, &[]).await.ends_with("local secret=false"));
-    assert_eq!(Place::status(&place.send(CHAT, &["x-api-key: x"]).await), 401);
+    assert!(place.send(CHAT, &["x-api-key: x"]).await.ends_with("local secret=false"));
+}
+
+#[tokio::test]
+async fn where_no_key_was_made_any_that_a_client_sends_is_taken_for_none() {
+    let place = Place::new(false).await;
+    for header in ["authorization: Bearer none", "x-api-key: none", "cookie: plumb_session=1"] {
+        let answer = place.send(CHAT, &[header]).await;
+        assert!(answer.ends_with("local secret=false"), "{header}: {answer}");
+    }
+    place.key("ci", KeyLimits::default());
+    assert_eq!(Place::status(&place.send(CHAT, &["x-api-key: none"]).await), 401);
 }
 
 #[tokio::test]
