@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use plumb_answer::{Answer, Evidence, support};
+use plumb_answer::Citation;
 use plumb_retrieve::{Bm25, Mode, Query};
 use plumb_store::Snapshot;
 use serde_json::{Value, json};
@@ -114,66 +114,34 @@ impl Library for Served {
         let mut on_event = |_: plumb_answer::Event<'_>| ControlFlow::Continue(());
         let answer = collection.ask(&self.0, (question, &[]), &never, &mut on_event);
         let answer = answer.map_err(|failure: Failure| failure.message)?;
-        serde_json::to_value(answer).map_err(told)
+        // Through its JSON: as a value a number would get digits that the digest
+        // does not know.
+        let json = serde_json::to_string(&answer).map_err(told)?;
+        serde_json::from_str(&json).map_err(told)
     }
 
     fn verify(&self, granted: &Granted, answer: &Value) -> Result<Value, String> {
-        let (collection, snapshot) = self.open(granted)?;
-        let answer: Answer = serde_json::from_value(answer.clone())
-            .map_err(|error| format!("this is no answer of ask_question: {error}"))?;
-        let mut faults = Vec::new();
-        for (claim, place) in answer.claims.iter().zip(0..) {
-            let mut fault = |text: String| faults.push(json!({"claim": place, "fault": text}));
-            if claim.citations.is_empty() {
-                fault("it cites nothing".to_owned());
-            }
-            for citation in &claim.citations {
-                if let Some(text) = quote_fault(&snapshot, citation) {
-                    fault(text);
-                }
-            }
-            if let Some(text) = support_fault(claim, &collection) {
-                fault(text);
-            }
-        }
+        let (_, snapshot) = self.open(granted)?;
+        let source = |citation: &Citation| source(&snapshot, citation);
+        let (read, findings) = plumb_answer::verify(&answer.to_string(), &source);
+        let read = read.ok_or("this is no answer of ask_question")?;
+        let faults: Vec<Value> = findings
+            .iter()
+            .map(|found| json!({"claim": found.claim, "fault": found.fault.to_string()}))
+            .collect();
         Ok(json!({
             "verified": faults.is_empty(),
-            "claims": answer.claims.len(),
+            "claims": read.claims.len(),
             "snapshot": snapshot.id().to_string(),
             "faults": faults,
         }))
     }
 }
 
-/// What is wrong with a quote: the bytes at its place in the document as it is
-/// now, found by the hash of its content.
-fn quote_fault(snapshot: &Snapshot, citation: &plumb_answer::Citation) -> Option<String> {
-    let uri = &citation.uri;
-    let gone = || Some(format!("`{uri}` is not among the documents any more"));
-    let Some(binding) = snapshot.binding(uri) else { return gone() };
-    let Some(document) = snapshot.document(&binding.document) else { return gone() };
-    let (Ok(info), Ok(text)) = (document.info(), document.text()) else { return gone() };
-    let sha256: String = info.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-    if sha256 != citation.sha256 {
-        return Some(format!("`{uri}` was changed since the answer was given"));
-    }
-    let [start, end] = citation.byte_range.map(|at| usize::try_from(at).unwrap_or(usize::MAX));
-    let is_there = text.get(start..end) == Some(citation.quote.as_str());
-    (!is_there).then(|| format!("bytes {start}-{end} of `{uri}` are not the quote"))
-}
-
-/// Why no quote of a claim, nor all of them together, support it.
-fn support_fault(claim: &plumb_answer::Claim, collection: &Collection) -> Option<String> {
-    let shown = |citation: &plumb_answer::Citation| {
-        citation.quote_text.clone().unwrap_or_else(|| citation.quote.clone())
-    };
-    let all: Vec<String> = claim.citations.iter().map(shown).collect();
-    let context: Vec<String> = claim
-        .citations
-        .iter()
-        .map(|citation| format!("{} {}", citation.title, citation.heading_path.join(" ")))
-        .collect();
-    let (quote, context) = (all.join(" "), context.join(" "));
-    let evidence = Evidence { quote: &quote, context: &context };
-    support(&claim.text, evidence, &collection.analyzer).err().map(|error| error.to_string())
+/// The text that a quote's range counts in: of the document at its address, if
+/// that still has the content that the citation names.
+fn source(snapshot: &Snapshot, citation: &Citation) -> Option<String> {
+    let document = snapshot.document(&snapshot.binding(&citation.uri)?.document)?;
+    let sha256 = document.info().ok()?.sha256.iter().map(|byte| format!("{byte:02x}"));
+    (sha256.collect::<String>() == citation.sha256).then(|| document.text().ok())?
 }
