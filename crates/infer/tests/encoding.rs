@@ -149,16 +149,27 @@ fn real_models_that_share_batches_and_time_give_the_bits_of_what_runs_alone() {
 fn a_dropped_ticket_ends_a_long_request_within_a_step() {
     let settings = EngineSettings { encode_tokens: 16, ..EngineSettings::default() };
     let (engine, model) = (Engine::start(None, settings).unwrap(), embedder());
-    // Nothing else runs, so that steps are those of the request alone.
-    let (ticket, done) = embed(&engine, &model, texts(10_000, 1));
+    let engine = Arc::new(engine);
+    let (sender, done) = channel();
+    // The step in which it ends is the engine's to say: this thread may sleep.
+    let steps = Arc::downgrade(&engine);
+    let request = EmbedRequest {
+        embedder: model.clone(),
+        role: TextRole::Document,
+        texts: texts(10_000, 1),
+        priority: Priority::Interactive,
+    };
+    let on_done = move |done| drop(sender.send((done, steps.upgrade().unwrap().status().steps)));
+    let ticket = engine.embed(request, Box::new(on_done)).unwrap();
+    let (_other, other_done) = embed(&engine, &model, texts(200, 2));
     while engine.status().steps < 10 {
         std::thread::sleep(Duration::from_millis(1));
     }
     drop(ticket);
     let before = engine.status().steps;
-    assert!(matches!(done.recv().unwrap(), Err(Error::Cancelled)));
-    assert!(engine.status().steps <= before + 2);
-    let (_other, other_done) = embed(&engine, &model, texts(200, 2));
+    let (done, at) = done.recv().unwrap();
+    assert!(matches!(done, Err(Error::Cancelled)));
+    assert!(at <= before + 2, "{at} is long after {before}");
     assert_eq!(other_done.recv().unwrap().unwrap().results.len(), 200);
 }
 
