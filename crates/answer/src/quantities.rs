@@ -5,6 +5,8 @@
 //! the day and the year that stand around its name. Both are compared by what
 //! they mean, so that a value may not change its unit, nor a day its month.
 
+use plumb_text::MONTHS;
+
 use crate::words::{is_function_word, is_word_byte, number_at, words};
 
 /// A value and what it counts.
@@ -200,21 +202,6 @@ pub(crate) fn month(word: &str) -> Option<usize> {
         lower == lower_name || (lower.len() == 3 && lower_name.starts_with(&lower))
     })
 }
-
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
 
 /// The dates of `text` that name their month, in order.
 pub(crate) fn dates(text: &str) -> Vec<Date> {

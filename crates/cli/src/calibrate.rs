@@ -164,7 +164,9 @@ pub fn run(args: &CalibrateArgs, context: &Context) -> Result<Exit> {
     let snapshot = project.snapshot()?;
     let snapshot_id = snapshot.id().to_string();
     let mut session = Session::open(&project, context, snapshot, settings)?;
-    let answers = ask_all(&mut session, &questions, context)?;
+    let answers = labelled::ask_each(&mut session, &questions, context, |session, question| {
+        session.ask(&question.text, &[], &mut |_| go_on(context))
+    })?;
     if let Some(path) = &args.answers {
         write_answers(path, &answers)?;
     }
@@ -203,22 +205,6 @@ pub fn run(args: &CalibrateArgs, context: &Context) -> Result<Exit> {
 #[expect(clippy::cast_possible_truncation, reason = "the score was widened from an f32")]
 fn threshold(score: f64) -> f32 {
     score as f32
-}
-
-fn ask_all(
-    session: &mut Session,
-    questions: &[Labelled],
-    context: &Context,
-) -> Result<Vec<Answer>> {
-    let bar = context.progress(questions.len() as u64, "{bar:30} {pos}/{len} questions");
-    let mut answers = Vec::new();
-    for question in questions {
-        session.leave_out(&question.hides)?;
-        answers.push(session.ask(&question.text, &[], &mut |_| go_on(context))?);
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
-    Ok(answers)
 }
 
 fn write_answers(path: &PathBuf, answers: &[Answer]) -> Result<()> {

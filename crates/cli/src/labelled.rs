@@ -3,6 +3,9 @@
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::context::Context;
+use crate::session::Session;
+
 /// One line of a list of questions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Labelled {
@@ -41,6 +44,26 @@ pub fn parse(text: &str) -> Result<Vec<Labelled>> {
         bail!("it has no question");
     }
     Ok(questions)
+}
+
+/// What `ask` makes of each question in turn, while the documents that it hides
+/// are left out.
+pub fn ask_each<T>(
+    session: &mut Session,
+    questions: &[Labelled],
+    context: &Context,
+    mut ask: impl FnMut(&mut Session, &Labelled) -> Result<T>,
+) -> Result<Vec<T>> {
+    let bar = context.progress(questions.len() as u64, "{bar:30} {pos}/{len} questions");
+    let mut all = Vec::new();
+    for question in questions {
+        session.leave_out(&question.hides)?;
+        all.push(ask(session, question)?);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    session.leave_out(&[])?;
+    Ok(all)
 }
 
 #[cfg(test)]

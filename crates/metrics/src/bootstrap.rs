@@ -236,8 +236,14 @@ fn corrected_tails(values: &[f64], means: &[f64], tail: f64) -> (f64, f64) {
     shifted_tails(mean, means, acceleration(values, mean), tail)
 }
 
-/// The same, of any statistic whose value is `observed`.
-fn shifted_tails(observed: f64, rising: &[f64], acceleration: f64, tail: f64) -> (f64, f64) {
+/// The same, of any statistic whose value is `observed`. Efron 1987,
+/// doi:10.1080/01621459.1987.10478410.
+pub(crate) fn shifted_tails(
+    observed: f64,
+    rising: &[f64],
+    acceleration: f64,
+    tail: f64,
+) -> (f64, f64) {
     let count = rising.len() as f64;
     let below = rising.partition_point(|resampled| *resampled < observed) as f64;
     let not_above = rising.partition_point(|resampled| *resampled <= observed) as f64;
@@ -260,7 +266,7 @@ fn acceleration(values: &[f64], mean: f64) -> f64 {
 }
 
 /// Value at `probability` of a rising list, between neighbours in proportion.
-fn quantile(rising: &[f64], probability: f64) -> f64 {
+pub(crate) fn quantile(rising: &[f64], probability: f64) -> f64 {
     let place = probability * (rising.len() - 1) as f64;
     #[expect(
         clippy::cast_possible_truncation,

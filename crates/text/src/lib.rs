@@ -15,7 +15,7 @@ mod sentences;
 mod tokenizer;
 
 pub use analyzer::Analyzer;
-pub use chat::{ChatTemplate, Date, Message};
+pub use chat::{ChatTemplate, Date, MONTHS, Message};
 pub use error::Error;
 pub use sentences::{Unit, UnitKind, sentences, units};
 pub use tokenizer::{Decoder, Pair, Special, Tokenizer};

@@ -97,7 +97,9 @@ pub fn run(args: &RagArgs, context: &Context) -> Result<Exit> {
         .with_context(|| format!("`{}` is no list of questions", path.display()))?;
     let settings = session::settings(&project.config, None);
     let mut session = Session::open(&project, context, project.snapshot()?, settings.clone())?;
-    let outcomes = ask_all(&mut session, &questions, context)?;
+    let outcomes = labelled::ask_each(&mut session, &questions, context, |session, question| {
+        ask(session, question, context)
+    })?;
     let noisy = noise(&project, &questions, &outcomes, settings, context)?;
     let measures = measures(&outcomes, noisy)?;
     let run = Run {
@@ -138,23 +140,6 @@ fn finish(project: &Project, args: &RagArgs, run: &Run, context: &Context) -> Re
         context.say(format!("{id}: {state}"))?;
     }
     Ok(if is_refused { Exit::Failed } else { Exit::Done })
-}
-
-fn ask_all(
-    session: &mut Session,
-    questions: &[Labelled],
-    context: &Context,
-) -> Result<Vec<Outcome>> {
-    let bar = context.progress(questions.len() as u64, "{bar:30} {pos}/{len} questions");
-    let mut outcomes = Vec::new();
-    for question in questions {
-        session.leave_out(&question.hides)?;
-        outcomes.push(ask(session, question, context)?);
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
-    session.leave_out(&[])?;
-    Ok(outcomes)
 }
 
 fn ask(session: &mut Session, question: &Labelled, context: &Context) -> Result<Outcome> {

@@ -4,8 +4,8 @@
 //! first. So an interval must resample the counts and compute the score anew,
 //! which is what happens here, for measures that are means as well.
 
-use crate::bootstrap::{Estimate, Method, Resampling};
-use crate::{Error, normal};
+use crate::Error;
+use crate::bootstrap::{Estimate, Method, Resampling, quantile, shifted_tails};
 
 /// A table of numbers that may be added up: one row a text.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,7 +82,7 @@ impl Statistics {
             Method::Percentile => (tail, 1.0 - tail),
             Method::BiasCorrected => {
                 let acceleration = self.acceleration(&sums, &score)?;
-                corrected_tails(&scores, value, acceleration, tail)
+                shifted_tails(value, &scores, acceleration, tail)
             }
         };
         let (low, high) = (quantile(&scores, low), quantile(&scores, high));
@@ -188,34 +188,6 @@ impl Draws {
             }
         }
     }
-}
-
-/// Where the corrected interval reads the rising `scores`. Efron 1987,
-/// doi:10.1080/01621459.1987.10478410.
-fn corrected_tails(scores: &[f64], value: f64, acceleration: f64, tail: f64) -> (f64, f64) {
-    let count = scores.len() as f64;
-    let below = scores.partition_point(|score| *score < value) as f64;
-    let not_above = scores.partition_point(|score| *score <= value) as f64;
-    // Half a resample away from the ends, where the correction is infinite.
-    let share = (f64::midpoint(below, not_above) / count).clamp(0.5 / count, 1.0 - 0.5 / count);
-    let bias = normal::quantile(share);
-    let shifted = |probability: f64| {
-        let moved = bias + normal::quantile(probability);
-        normal::cumulative(bias + moved / (1.0 - acceleration * moved))
-    };
-    (shifted(tail), shifted(1.0 - tail))
-}
-
-/// Value at `probability` of a rising list, between neighbours in proportion.
-fn quantile(rising: &[f64], probability: f64) -> f64 {
-    let place = probability * (rising.len() - 1) as f64;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a probability times a length is neither negative nor beyond the list"
-    )]
-    let (before, after) = (rising[place.floor() as usize], rising[place.ceil() as usize]);
-    before + (after - before) * place.fract()
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::Error;
 
-pub use date::Date;
+pub use date::{Date, MONTHS};
 
 /// One message of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
