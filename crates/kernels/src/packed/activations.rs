@@ -3,7 +3,12 @@
 #![expect(unsafe_code, reason = "tasks write disjoint rows, and a call needs AVX2")]
 #![expect(clippy::multiple_unsafe_ops_per_block, reason = "one block has all parts of a task")]
 
+#[cfg(target_arch = "x86_64")]
+use std::ops::Range;
+
 use super::Input;
+#[cfg(target_arch = "x86_64")]
+use super::groups::{Group, Groups};
 use super::layout::BLOCK;
 use crate::dequantize::scalar::f16;
 use crate::shared::Shared;
@@ -30,6 +35,9 @@ pub struct QuantizedRows {
     pub(super) sums: Vec<f32>,
     /// Sums of half blocks, times their scales: shape (T, K / 16).
     pub(super) half_sums: Vec<f32>,
+    /// The same for AVX2, which has other needs.
+    #[cfg(target_arch = "x86_64")]
+    groups: Groups,
 }
 
 impl QuantizedRows {
@@ -55,6 +63,8 @@ impl QuantizedRows {
         self.scales.resize(rows * blocks, 0.0);
         self.sums.resize(rows * blocks, 0.0);
         self.half_sums.resize(2 * rows * blocks, 0.0);
+        #[cfg(target_arch = "x86_64")]
+        let groups = self.groups.reset(pool.isa(), (rows, blocks));
         let parts = (
             Shared::new(&mut self.values),
             Shared::new(&mut self.scales),
@@ -64,7 +74,7 @@ impl QuantizedRows {
         pool.run(rows.div_ceil(ROWS_PER_TASK), &|task| {
             let (from, to) = (task * ROWS_PER_TASK, rows.min((task + 1) * ROWS_PER_TASK));
             // SAFETY: tasks take different rows.
-            let out = unsafe {
+            let mut out = unsafe {
                 Quantized {
                     values: parts.0.part(from * columns..to * columns),
                     scales: parts.1.part(from * blocks..to * blocks),
@@ -72,8 +82,17 @@ impl QuantizedRows {
                     half_sums: parts.3.part(2 * from * blocks..2 * to * blocks),
                 }
             };
-            quantize(pool.isa(), (&x[from * columns..to * columns], factors), out);
+            quantize(pool.isa(), (&x[from * columns..to * columns], factors), &mut out);
+            #[cfg(target_arch = "x86_64")]
+            groups.put(from..to, (rows, blocks), &out);
         });
+    }
+
+    /// The rows by four, if they were quantised for AVX2, in the chunk of blocks
+    /// that is `chunk`.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn groups(&self, chunk: Range<usize>) -> impl Iterator<Item = Group> {
+        self.groups.iter(self.rows, chunk)
     }
 
     /// Rows, T.
@@ -100,14 +119,14 @@ impl QuantizedRows {
 }
 
 /// Where blocks go.
-struct Quantized<'a> {
-    values: &'a mut [i8],
-    scales: &'a mut [f32],
-    sums: &'a mut [f32],
-    half_sums: &'a mut [f32],
+pub(super) struct Quantized<'a> {
+    pub(super) values: &'a mut [i8],
+    pub(super) scales: &'a mut [f32],
+    pub(super) sums: &'a mut [f32],
+    pub(super) half_sums: &'a mut [f32],
 }
 
-fn quantize(isa: Isa, x: (&[f32], &[f32]), out: Quantized) {
+fn quantize(isa: Isa, x: (&[f32], &[f32]), out: &mut Quantized) {
     match isa {
         Isa::Scalar => quantize_blocks(x, out),
         #[cfg(target_arch = "x86_64")]
@@ -121,19 +140,19 @@ fn quantize(isa: Isa, x: (&[f32], &[f32]), out: Quantized) {
 /// The definition, compiled for AVX2.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn quantize_avx2(x: (&[f32], &[f32]), out: Quantized) {
+fn quantize_avx2(x: (&[f32], &[f32]), out: &mut Quantized) {
     quantize_blocks(x, out);
 }
 
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "compiled once more for each instruction set")]
-fn quantize_blocks((x, factors): (&[f32], &[f32]), out: Quantized) {
+fn quantize_blocks((x, factors): (&[f32], &[f32]), out: &mut Quantized) {
     let (blocks, _) = x.as_chunks::<BLOCK>();
     let (factors, _) = factors.as_chunks::<BLOCK>();
     let mut factors = factors.iter().cycle();
     let (values, _) = out.values.as_chunks_mut::<BLOCK>();
     let (half_sums, _) = out.half_sums.as_chunks_mut::<2>();
-    let scales = out.scales.iter_mut().zip(out.sums);
+    let scales = out.scales.iter_mut().zip(&mut *out.sums);
     for ((x, values), (half_sums, (scale, sum))) in
         blocks.iter().zip(values).zip(half_sums.iter_mut().zip(scales))
     {

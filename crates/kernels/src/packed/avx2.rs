@@ -1,7 +1,7 @@
 //! Sixteen rows are two registers of 256 bits. Bytes are multiplied in pairs
 //! whose sums are 16 bits wide, and as many pairs are added in 16 bits as
 //! cannot overflow: eight for quants of four bits, four for five, two for six.
-//! Eight bits are taken as twice four.
+//! Eight bits are multiplied as magnitudes, with the input turned by the sign.
 
 #![expect(unsafe_code, reason = "loads through pointers and calls that need AVX2")]
 #![expect(
@@ -14,17 +14,13 @@
 #[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "most of them are used"))]
 use std::arch::x86_64::*;
 
-use super::format::{
-    CENTRED, SHARED_CENTRED, SHARED_SHIFTED, SHIFTED, WIDE, groups, with_bits, with_layout,
-};
+use super::Panel;
+use super::format::{CENTRED, SHARED_CENTRED, SHARED_SHIFTED, SHIFTED, WIDE, groups, with_layout};
+use super::groups::{GROUP, Group};
 use super::layout::{BLOCK, Layout, PANEL, STEP_BYTES, STEPS};
 use super::prefetch::prefetch;
 use super::wide::Wide;
-use super::{Input, Panel};
 use crate::isa::Avx2;
-
-/// Rows of the input that a tile takes.
-pub(super) const COLUMNS: usize = 4;
 
 /// Rows of a register.
 pub(super) const ROWS: usize = 8;
@@ -44,24 +40,11 @@ pub(super) struct Place {
     pub(super) half: usize,
 }
 
-/// Products of a panel with rows of the input.
-pub(super) fn products(
-    _: Avx2,
-    layout: Layout,
-    panel: Panel,
-    x: &[Input],
-    out: &mut [[f32; PANEL]],
-) {
-    // SAFETY: holding an `Avx2` proves the features; `Panel` and `Input` hold
+/// Products of a panel with a group of the input.
+pub(super) fn products(_: Avx2, layout: Layout, panel: Panel, x: Group, out: &mut [[f32; PANEL]]) {
+    // SAFETY: holding an `Avx2` proves the features; `Panel` and `Group` hold
     // as many blocks as they say.
-    unsafe { with_layout!(layout, any_columns(panel, x, out)) }
-}
-
-/// The same with an unpacked panel.
-pub(super) fn wide_products(_: Avx2, wide: &Wide, x: &[Input], out: &mut [[f32; PANEL]]) {
-    let panel = wide.panel();
-    // SAFETY: as in `products`.
-    unsafe { with_bits!(wide.layout, any_columns(panel, x, out)) }
+    unsafe { with_layout!(layout, any_rows(panel, x, out)) }
 }
 
 /// Unpacks a panel.
@@ -72,58 +55,40 @@ pub(super) fn widen(_: Avx2, layout: Layout, panel: Panel, wide: &mut Wide) {
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn any_columns<const BITS: usize, const KIND: u8>(
+unsafe fn any_rows<const BITS: usize, const KIND: u8>(
     panel: Panel,
-    x: &[Input],
+    x: Group,
     out: &mut [[f32; PANEL]],
 ) {
-    let mut start = 0;
-    while start < x.len() {
-        let (x, out) = (&x[start..], &mut out[start..]);
-        // SAFETY: passed on.
-        start += unsafe {
-            match x.len() {
-                1 => tile::<BITS, KIND, 1>(panel, x, out),
-                2 => tile::<BITS, KIND, 2>(panel, x, out),
-                3 => tile::<BITS, KIND, 3>(panel, x, out),
-                _ => tile::<BITS, KIND, COLUMNS>(panel, x, out),
-            }
-        };
+    // SAFETY: passed on.
+    unsafe {
+        match x.rows {
+            1 => tile::<BITS, KIND, 1>(panel, x, out),
+            2 => tile::<BITS, KIND, 2>(panel, x, out),
+            3 => tile::<BITS, KIND, 3>(panel, x, out),
+            _ => tile::<BITS, KIND, GROUP>(panel, x, out),
+        }
     }
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn tile<const BITS: usize, const KIND: u8, const C: usize>(
     panel: Panel,
-    x: &[Input],
+    x: Group,
     out: &mut [[f32; PANEL]],
-) -> usize {
-    let x: &[Input; C] = x.first_chunk().expect("the caller counted the rows");
+) {
     for half in 0..2 {
         let mut sums = [_mm256_setzero_ps(); C];
         for index in 0..panel.blocks {
-            if half == 0 && KIND != WIDE {
+            if half == 0 {
                 prefetch::<BITS, KIND>(panel, index);
             }
             // SAFETY: `index` is below the number of blocks of panel and inputs.
             unsafe {
                 let block = block::<BITS, KIND>(panel, Place { index, half });
-                let values = x.map(|x| x.values.add(index * BLOCK).cast::<i32>());
-                let totals = totals::<BITS, C>(&block.steps, values);
-                for c in 0..C {
-                    let scale = _mm256_set1_ps(*x[c].scales.add(index));
-                    for group in 0..groups(BITS) {
-                        let total = _mm256_cvtepi32_ps(totals[group][c]);
-                        let scaled = _mm256_mul_ps(total, block.scales[group]);
-                        sums[c] = _mm256_fmadd_ps(scaled, scale, sums[c]);
-                        let sum = if groups(BITS) == 1 {
-                            _mm256_set1_ps(*x[c].sums.add(index))
-                        } else {
-                            _mm256_set1_ps(*x[c].half_sums.add(2 * index + group))
-                        };
-                        sums[c] = _mm256_fmadd_ps(block.mins[group], sum, sums[c]);
-                    }
-                }
+                let values = x.values.add(index * BLOCK * C).cast();
+                let totals = totals::<BITS, C>(&block.steps, values, x.totals.add(index * C));
+                add_block::<BITS, C>((block.scales, block.mins), totals, (x, index), &mut sums);
             }
         }
         for (sums, out) in sums.iter().zip(&mut *out) {
@@ -132,7 +97,35 @@ unsafe fn tile<const BITS: usize, const KIND: u8, const C: usize>(
             unsafe { _mm256_storeu_ps(out.as_mut_ptr(), *sums) };
         }
     }
-    C
+}
+
+/// Adds to `sums` what block `index` gives, as the definition has it.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) unsafe fn add_block<const BITS: usize, const C: usize>(
+    (scales, mins): ([__m256; 2], [__m256; 2]),
+    totals: [[__m256i; C]; 2],
+    (x, index): (Group, usize),
+    sums: &mut [__m256; C],
+) {
+    for c in 0..C {
+        // SAFETY: the group has C rows, and `index` is below its blocks.
+        let scale = _mm256_set1_ps(unsafe { *x.scales.add(index * C + c) });
+        for group in 0..groups(BITS) {
+            let total = _mm256_cvtepi32_ps(totals[group][c]);
+            let scaled = _mm256_mul_ps(total, scales[group]);
+            sums[c] = _mm256_fmadd_ps(scaled, scale, sums[c]);
+            // SAFETY: as above.
+            let sum = unsafe {
+                if groups(BITS) == 1 {
+                    *x.sums.add(index * C + c)
+                } else {
+                    *x.half_sums.add((2 * index + group) * C + c)
+                }
+            };
+            sums[c] = _mm256_fmadd_ps(mins[group], _mm256_set1_ps(sum), sums[c]);
+        }
+    }
 }
 
 /// For each row of the input, the sums of the products of a block; of its
@@ -141,55 +134,81 @@ unsafe fn tile<const BITS: usize, const KIND: u8, const C: usize>(
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn totals<const BITS: usize, const C: usize>(
     steps: &[__m256i; STEPS],
-    values: [*const i32; C],
+    values: *const i32,
+    sums: *const i32,
 ) -> [[__m256i; C]; 2] {
     let mut totals = [[_mm256_setzero_si256(); C]; 2];
     if BITS == 8 {
-        let nibble = _mm256_set1_epi8(15);
-        for half in 0..2 {
-            let from = half * STEPS / 2;
-            let steps: &[__m256i; STEPS / 2] = steps[from..].first_chunk().expect("half of them");
-            let low = steps.map(|step| _mm256_and_si256(step, nibble));
-            let high = steps.map(|s| _mm256_and_si256(_mm256_srli_epi16::<4>(s), nibble));
-            for c in 0..C {
-                // SAFETY: the caller has four values for each step.
-                let (low, high) = unsafe {
-                    (chain(&low, values[c].add(from)), chain(&high, values[c].add(from)))
-                };
-                let sum = _mm256_add_epi32(low, _mm256_slli_epi32::<4>(high));
-                totals[0][c] = _mm256_add_epi32(totals[0][c], sum);
+        for (c, total) in totals[0].iter_mut().enumerate() {
+            // SAFETY: the caller has a sum for each row.
+            *total = zeros(unsafe { *sums.add(c) });
+        }
+        for (i, step) in steps.iter().enumerate() {
+            let step = _mm256_xor_si256(*step, _mm256_set1_epi8(-128));
+            for (c, total) in totals[0].iter_mut().enumerate() {
+                // SAFETY: the caller has four values of each row for each step.
+                let value = unsafe { value(values, i * C + c) };
+                *total = _mm256_add_epi32(*total, signed_products(step, value));
             }
         }
         return totals;
     }
-    let length = match BITS {
-        4 => 8,
-        5 => 4,
-        _ => 2,
-    };
+    let length = chain_length(BITS);
     for (i, steps) in steps.chunks_exact(length).enumerate() {
         let group = i * length * groups(BITS) / STEPS;
         for c in 0..C {
-            // SAFETY: the caller has four values for each step.
-            let sum = unsafe { chain(steps, values[c].add(i * length)) };
-            totals[group][c] = _mm256_add_epi32(totals[group][c], sum);
+            let mut sum = _mm256_setzero_si256();
+            for (s, step) in steps.iter().enumerate() {
+                // SAFETY: the caller has four values of each row for each step.
+                let value = unsafe { value(values, (i * length + s) * C + c) };
+                sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(*step, value));
+            }
+            totals[group][c] = _mm256_add_epi32(totals[group][c], pairs(sum));
         }
     }
     totals
 }
 
-/// Sums of the products of steps with as many times four values, added in 16
-/// bits.
+/// Steps whose products can be added in 16 bits.
+const fn chain_length(bits: usize) -> usize {
+    match bits {
+        4 => 8,
+        5 => 4,
+        _ => 2,
+    }
+}
+
+/// The four values at `index`, for every row.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn chain(steps: &[__m256i], values: *const i32) -> __m256i {
-    let mut sum = _mm256_setzero_si256();
-    for (i, step) in steps.iter().enumerate() {
-        // SAFETY: the caller has four values for each step.
-        let value = _mm256_set1_epi32(unsafe { values.add(i).read_unaligned() });
-        sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(*step, value));
-    }
-    _mm256_madd_epi16(sum, _mm256_set1_epi16(1))
+pub(super) unsafe fn value(values: *const i32, index: usize) -> __m256i {
+    // SAFETY: the caller has them.
+    _mm256_set1_epi32(unsafe { values.add(index).read_unaligned() })
+}
+
+/// Sums of pairs, which are 16 bits wide, as 32.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) fn pairs(sums: __m256i) -> __m256i {
+    _mm256_madd_epi16(sums, _mm256_set1_epi16(1))
+}
+
+/// What quants of eight bits give more than signed numbers, where the values of a
+/// block add up to `total`.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) fn zeros(total: i32) -> __m256i {
+    _mm256_slli_epi32::<7>(_mm256_set1_epi32(total))
+}
+
+/// Sums of four products of a step of signed numbers with `value`.
+///
+/// Of a pair they are at most 2 * 128 * 127, which fits in 16 bits.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) fn signed_products(step: __m256i, value: __m256i) -> __m256i {
+    let turned = _mm256_sign_epi8(value, step);
+    pairs(_mm256_maddubs_epi16(_mm256_abs_epi8(step), turned))
 }
 
 #[inline]

@@ -13,13 +13,16 @@ use std::arch::x86_64::{
     _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_setzero_si256, _mm256_storeu_ps,
 };
 
-use super::avx2::{COLUMNS, Place, ROWS, block};
+use super::avx2::{Place, ROWS, block};
 use super::format::{WIDE, groups, with_bits, with_layout};
 use super::layout::{BLOCK, Layout, PANEL, STEPS};
 use super::prefetch::prefetch;
 use super::wide::Wide;
 use super::{Input, Panel};
 use crate::isa::AvxVnni;
+
+/// Rows of the input that a tile takes.
+const COLUMNS: usize = 4;
 
 /// Products of a panel with rows of the input.
 pub(super) fn products(

@@ -13,10 +13,14 @@ mod activations;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
+mod avx2_wide;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx_vnni;
 mod format;
+#[cfg(target_arch = "x86_64")]
+mod groups;
 mod layout;
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -33,6 +37,8 @@ use std::ops::Range;
 pub use activations::{QuantizedRows, quantize_q8_0};
 pub use storage::SharedBytes;
 
+#[cfg(target_arch = "x86_64")]
+use crate::isa::Avx2;
 use crate::shared::Shared;
 use crate::{DType, Isa, Matrix, Pool};
 use layout::{BLOCK, Layout, PANEL};
@@ -213,6 +219,10 @@ fn multiply_panel(
     x: &QuantizedRows,
     out: &Shared<f32>,
 ) {
+    #[cfg(target_arch = "x86_64")]
+    if let Isa::Avx2(proof) = isa {
+        return multiply_groups(proof, (matrix, index), x, out);
+    }
     let rows = PANEL.min(matrix.rows - index * PANEL);
     let put = |token: usize, sums: &[f32; PANEL]| {
         let at = token * matrix.rows + index * PANEL;
@@ -247,11 +257,57 @@ fn multiply_panel(
     });
 }
 
+/// As [`multiply_panel`], for an instruction set that takes the input by four.
+#[cfg(target_arch = "x86_64")]
+fn multiply_groups(
+    proof: Avx2,
+    (matrix, index): (&PackedMatrix, usize),
+    x: &QuantizedRows,
+    out: &Shared<f32>,
+) {
+    let rows = PANEL.min(matrix.rows - index * PANEL);
+    let of = |token: usize| {
+        let at = token * matrix.rows + index * PANEL;
+        // SAFETY: each panel has columns of its own in every row.
+        unsafe { out.part(at..at + rows) }
+    };
+    let panel = matrix.panel(index);
+    if x.rows() <= FEW {
+        let mut token = 0;
+        for group in x.groups(0..panel.blocks) {
+            let mut sums = [[0.0; PANEL]; groups::GROUP];
+            avx2::products(proof, matrix.layout, panel, group, &mut sums[..group.rows]);
+            for sums in &sums[..group.rows] {
+                of(token).copy_from_slice(&sums[..rows]);
+                token += 1;
+            }
+        }
+        return;
+    }
+    WIDE.with_borrow_mut(|wide| {
+        avx2_wide::widen(proof, matrix.layout, panel, wide);
+        let at = index * PANEL;
+        if rows == PANEL {
+            let room = (out.pointer(at), matrix.rows);
+            // SAFETY: each panel has columns of its own in every row, and the
+            // output was checked to have all rows.
+            return unsafe { avx2_wide::multiply(proof, wide, x, room) };
+        }
+        let mut all = vec![[0.0; PANEL]; x.rows()];
+        let start = all.as_flattened_mut().as_mut_ptr();
+        // SAFETY: this is the room, of this call alone.
+        unsafe { avx2_wide::multiply(proof, wide, x, (start, PANEL)) };
+        for (token, sums) in all.iter().enumerate() {
+            of(token).copy_from_slice(&sums[..rows]);
+        }
+    });
+}
+
 fn widen(isa: Isa, layout: Layout, panel: Panel, wide: &mut Wide) {
     match isa {
         Isa::Scalar => {}
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2(proof) => avx2::widen(proof, layout, panel, wide),
+        Isa::Avx2(_) => unreachable!("it takes groups"),
         #[cfg(target_arch = "x86_64")]
         Isa::AvxVnni(proof) => avx2::widen(proof.avx2(), layout, panel, wide),
         #[cfg(target_arch = "x86_64")]
@@ -267,7 +323,7 @@ fn wide_products(isa: Isa, wide: &Wide, x: &[Input], out: &mut [[f32; PANEL]]) {
     match isa {
         Isa::Scalar => {}
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2(proof) => avx2::wide_products(proof, wide, x, out),
+        Isa::Avx2(_) => unreachable!("it takes groups"),
         #[cfg(target_arch = "x86_64")]
         Isa::AvxVnni(proof) => avx_vnni::wide_products(proof, wide, x, out),
         #[cfg(target_arch = "x86_64")]
@@ -283,7 +339,7 @@ fn products(isa: Isa, layout: Layout, panel: Panel, x: &[Input], out: &mut [[f32
     match isa {
         Isa::Scalar => {}
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2(proof) => avx2::products(proof, layout, panel, x, out),
+        Isa::Avx2(_) => unreachable!("it takes groups"),
         #[cfg(target_arch = "x86_64")]
         Isa::AvxVnni(proof) => avx_vnni::products(proof, layout, panel, x, out),
         #[cfg(target_arch = "x86_64")]

@@ -134,7 +134,7 @@ proptest! {
         seed in any::<u64>(),
         rows in 1_usize..50,
         tokens in 1_usize..20,
-        blocks in 1_usize..3,
+        blocks in 1_usize..8,
     ) {
         let columns = blocks * dtype.block_len().max(64);
         let bytes = weights(dtype, rows * columns / dtype.block_len(), seed);
