@@ -38,6 +38,9 @@ pub struct Embedder {
     document_prefix: String,
 }
 
+/// The ids of a text, and a row of numbers for each.
+pub type TokenStates = (Vec<u32>, Vec<f32>);
+
 /// What sentence-transformers stores about prefixes.
 #[derive(Debug, Default, Deserialize)]
 struct SentenceTransformersConfig {
@@ -117,6 +120,38 @@ impl Embedder {
     /// One vector for each text as it is, without any prefix.
     pub fn embed_plain(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, Error> {
         self.embed(TextRole::Plain, texts)
+    }
+
+    /// The tokens of each text, as it is, with their states after the first
+    /// `layers` layers: rows of [`dimension`](Self::dimension) numbers, one a token,
+    /// special tokens among them.
+    pub fn token_states(
+        &self,
+        texts: &[&str],
+        layers: usize,
+    ) -> Result<Vec<TokenStates>, Error> {
+        let tokens: Vec<Vec<u32>> = texts
+            .iter()
+            .map(|text| self.encode(TextRole::Plain, text))
+            .collect::<Result<_, _>>()?;
+        let lengths: Vec<usize> = tokens.iter().map(Vec::len).collect();
+        let mut states = vec![Vec::new(); texts.len()];
+        for batch in batches(&by_length(&lengths), &lengths) {
+            let ids: Vec<&[u32]> = batch.iter().map(|&i| tokens[i].as_slice()).collect();
+            let all = self.encoder.hidden_states_after(&self.pool, &ids, layers)?;
+            let mut rest = all.as_slice();
+            for &i in batch {
+                let (own, after) = rest.split_at(lengths[i] * self.dimension());
+                states[i] = own.to_vec();
+                rest = after;
+            }
+        }
+        Ok(tokens.into_iter().zip(states).collect())
+    }
+
+    /// The tokens that stand around every text.
+    pub fn special_tokens(&self) -> Result<Vec<u32>, Error> {
+        self.encode(TextRole::Plain, "")
     }
 
     fn embed(&self, role: TextRole, texts: &[&str]) -> Result<Vec<Vec<f32>>, Error> {

@@ -31,7 +31,7 @@ mod writer;
 pub use beam::{BeamSearch, EarlyStopping, Hypothesis, Scorer, beam_search};
 pub use chunk_store::{ChunkKey, ChunkStore};
 pub use continuations::Choices;
-pub use embedder::{Embedder, TextRole};
+pub use embedder::{Embedder, TextRole, TokenStates};
 pub use engine::{
     EmbedRequest, Encoded, Engine, EngineSettings, EngineStatus, Event, OnDone, OnEvent, Priority,
     Request, RerankRequest, Slice, Ticket,

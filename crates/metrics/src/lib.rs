@@ -27,6 +27,7 @@ mod multiple;
 mod normal;
 mod paired;
 mod pass_at_k;
+mod pcg64;
 pub mod permutation;
 pub mod planning;
 pub mod preference;

@@ -169,7 +169,7 @@ impl Encoder {
         let (Some([dense, output]), Some(head)) = (&self.head, self.spec.head) else {
             return Err(Error::NoHead { architecture: self.spec.architecture.clone() });
         };
-        let states = self.states(pool, batch)?;
+        let states = self.states(pool, batch, self.spec.layers)?;
         let width = self.spec.width;
         let starts = batch.iter().scan(0, |at, input| {
             let start = *at;
@@ -191,11 +191,25 @@ impl Encoder {
     /// The hidden states of all tokens of the batch, one text after another:
     /// shape (T, D) with T the sum of lengths. There is no padding.
     pub fn hidden_states(&self, pool: &Pool, batch: &[&[u32]]) -> Result<Vec<f32>, Error> {
-        let batch: Vec<Input> = batch.iter().map(|text| Input::one(text)).collect();
-        self.states(pool, &batch)
+        self.hidden_states_after(pool, batch, self.spec.layers)
     }
 
-    fn states(&self, pool: &Pool, inputs: &[Input<'_>]) -> Result<Vec<f32>, Error> {
+    /// The same after the first `layers` layers: 0 is the embedding. Fails if the
+    /// model has fewer.
+    pub fn hidden_states_after(
+        &self,
+        pool: &Pool,
+        batch: &[&[u32]],
+        layers: usize,
+    ) -> Result<Vec<f32>, Error> {
+        if self.spec.layers < layers {
+            return Err(Error::NoLayer { layer: layers, layers: self.spec.layers });
+        }
+        let batch: Vec<Input> = batch.iter().map(|text| Input::one(text)).collect();
+        self.states(pool, &batch, layers)
+    }
+
+    fn states(&self, pool: &Pool, inputs: &[Input<'_>], layers: usize) -> Result<Vec<f32>, Error> {
         let batch: Vec<&[u32]> = inputs.iter().map(|input| input.tokens).collect();
         for text in &batch {
             self.check(text)?;
@@ -206,7 +220,7 @@ impl Encoder {
         self.embedding_norm.apply(pool, &mut x);
         let texts: Vec<Text> = batch.iter().map(|text| self.text(text.len())).collect();
         let bench = Bench { pool, workspace: &self.workspace };
-        for layer in &self.layers {
+        for layer in &self.layers[..layers] {
             layer.apply(&self.spec, bench, &texts, &mut x);
         }
         Ok(x)

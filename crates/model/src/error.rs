@@ -51,6 +51,9 @@ pub enum Error {
     #[error("keys and values of this model of architecture `{architecture}` cannot be moved there")]
     NotMovable { architecture: String },
 
+    #[error("the model has {layers} layers, not {layer}")]
+    NoLayer { layer: usize, layers: usize },
+
     #[error("this model of architecture `{architecture}` has no head that gives scores")]
     NoHead { architecture: String },
 }

@@ -1,19 +1,23 @@
 //! `plumb eval text`: texts against references.
 
+mod bert;
 mod flags;
 mod lines;
 mod measures;
 mod names;
+mod pair;
 mod report;
 
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 
+use self::bert::BertFlags;
 use self::flags::{MeasureFlags, ResamplingFlags};
 use self::lines::Lines;
-use self::measures::{Inputs, Measures};
+use self::measures::{Inputs, Measures, Settings};
 use self::names::{Metric, Named};
+use self::pair::PairFlags;
 use crate::context::Context;
 use crate::exit::Exit;
 
@@ -54,7 +58,13 @@ pub struct TextArgs {
     how: MeasureFlags,
 
     #[command(flatten)]
+    bert: BertFlags,
+
+    #[command(flatten)]
     resampling: ResamplingFlags,
+
+    #[command(flatten)]
+    pair: PairFlags,
 }
 
 pub(super) fn run(args: &TextArgs, context: &Context) -> Result<Exit> {
@@ -78,23 +88,69 @@ pub(super) fn run(args: &TextArgs, context: &Context) -> Result<Exit> {
         references: references.iter().map(Lines::lines).collect(),
         sources: sources.as_ref().map(Lines::lines).unwrap_or_default(),
     };
-    let measures = Measures::new(&inputs, &settings, &metrics);
-    let mut results = Vec::new();
-    for metric in metrics {
-        if context.stop.is_set() {
-            bail!("interrupted");
-        }
-        let measured =
-            measures.measure(metric).with_context(|| format!("cannot compute `{metric}`"))?;
-        results.push((metric, measured));
-    }
-    if settings.wordnet.is_none() && results.iter().any(|(metric, _)| *metric == Metric::Meteor) {
+    let measures = measures(args, &inputs, &settings, &metrics, context)?;
+    if settings.wordnet.is_none() && metrics.contains(&Metric::Meteor) {
         context.note(
             "meteor is by form and stem alone: no WordNet is installed (Debian: wordnet-base)",
         );
     }
+    if let Some(path) = &args.pair.hyp_b {
+        let others = read(path)?;
+        let inputs = Inputs { texts: others.lines(), ..inputs.clone() };
+        let others = self::measures(args, &inputs, &settings, &metrics, context)?;
+        return compare(args, (&measures, &others), &settings, &metrics, context);
+    }
+    let mut results = Vec::new();
+    for metric in metrics {
+        stop_if_asked(context)?;
+        let measured =
+            measures.measure(metric).with_context(|| format!("cannot compute `{metric}`"))?;
+        results.push((metric, measured));
+    }
     report::print(context, &results, args.per_segment)?;
     Ok(Exit::Done)
+}
+
+fn measures<'a>(
+    args: &TextArgs,
+    inputs: &'a Inputs<'a>,
+    settings: &'a Settings,
+    metrics: &[Metric],
+    context: &Context,
+) -> Result<Measures<'a>> {
+    let is_asked = metrics.iter().any(|metric| matches!(metric, Metric::Bert(_)));
+    let bert = is_asked.then(|| bert::compute(&args.bert, inputs, context)).transpose();
+    let bert = bert.context("cannot compute `bertscore`")?;
+    Ok(Measures::new(inputs, settings, metrics, bert))
+}
+
+/// Prints the second system beside the first.
+fn compare(
+    args: &TextArgs,
+    systems: (&Measures<'_>, &Measures<'_>),
+    settings: &Settings,
+    metrics: &[Metric],
+    context: &Context,
+) -> Result<Exit> {
+    let how = (settings.resampling.resamples, settings.resampling.level);
+    let mut found = Vec::new();
+    for metric in metrics {
+        stop_if_asked(context)?;
+        let one = pair::pair(&args.pair, systems, *metric, how);
+        found.push(one.with_context(|| format!("cannot compare by `{metric}`"))?);
+    }
+    let name = |path: Option<&PathBuf>| path.map(|path| path.display().to_string());
+    let (a, b) = (name(Some(&args.hyp)), name(args.pair.hyp_b.as_ref()));
+    let names = (a.as_deref().unwrap_or("A"), b.as_deref().unwrap_or("B"));
+    pair::print(context, &args.pair, &found, names, how.0)?;
+    Ok(Exit::Done)
+}
+
+fn stop_if_asked(context: &Context) -> Result<()> {
+    if context.stop.is_set() {
+        bail!("interrupted");
+    }
+    Ok(())
 }
 
 /// Fails if a measure lacks what it compares with.

@@ -180,3 +180,38 @@ fn what_cannot_be_scored_is_refused_with_names_and_numbers() {
     let meteor = ["--metrics", "meteor", "--wordnet", "nowhere"];
     check_refused(&place, &of_bleu(&meteor), &["nowhere/index.noun"]);
 }
+
+#[test]
+fn bertscore_is_that_of_the_package_at_every_layer() {
+    let Some(place) = crate::e2e::place() else { return };
+    let golden = include_str!("../../../../tests/golden/bertscore-all-minilm-l6-v2.json");
+    let golden: Value = serde_json::from_str(golden).unwrap();
+    let write = |name: &str, texts: &Value| {
+        let texts = texts.as_array().unwrap().iter();
+        let text: String = texts.map(|text| format!("{}\n", text.as_str().unwrap())).collect();
+        fs::write(place.path().join(name), text).unwrap();
+    };
+    write("hyp", &golden["texts"]);
+    write("first", &golden["references"][0]);
+    write("second", &golden["references"][1]);
+    for case in golden["cases"].as_array().unwrap() {
+        let layer = case["layer"].to_string();
+        let mut arguments = vec!["--hyp", "hyp", "--ref", "first", "--ref", "second"];
+        arguments.extend(["--metrics", "bertscore", "--per-segment", "--bert-layer", &layer]);
+        if case["idf"] == true {
+            arguments.push("--bert-idf");
+        }
+        let found = json(&place, &arguments);
+        for (column, name) in ["bertscore-p", "bertscore-r", "bertscore-f1"].iter().enumerate() {
+            let values = found[name]["segments"].as_array().unwrap();
+            for (row, value) in case["scores"].as_array().unwrap().iter().zip(values) {
+                let (want, value) = (row[column].as_f64().unwrap(), value.as_f64().unwrap());
+                assert!((want - value).abs() < 2e-5, "layer {layer} {name}: {value} not {want}");
+            }
+        }
+    }
+    let output = place.output(&[
+        "eval", "text", "--hyp", "hyp", "--ref", "first", "--metrics", "bertscore", "--bert-layer", "7",
+    ]);
+    assert!(place.show(&output).contains("--bert-layer is 7, but `all-minilm-l6-v2` has 6 layers"));
+}

@@ -147,6 +147,10 @@ impl Counter {
         self.characters.clear();
         for (side, text) in [(&mut self.left, text), (&mut self.right, reference)] {
             side.clear();
+            if text.is_ascii() {
+                self.characters.push_ascii(text, how.whitespace, side);
+                continue;
+            }
             let kept = text.chars().filter(|one| how.whitespace || !space::is_space(*one));
             side.extend(kept.map(|character| self.characters.symbol(character)));
         }
@@ -196,6 +200,17 @@ fn each_word(text: &str, mut visit: impl FnMut(&str)) {
     }
 }
 
+/// Which characters of ASCII are white space to Python.
+const SPACES: [bool; 128] = {
+    let mut spaces = [false; 128];
+    let mut byte = 0;
+    while byte < 128 {
+        spaces[byte] = matches!(byte, 0x09..=0x0d | 0x1c..=0x20);
+        byte += 1;
+    }
+    spaces
+};
+
 /// Numbers from 1 for characters, in the order in which they were first met.
 struct Characters {
     ascii: [u32; 128],
@@ -219,6 +234,23 @@ impl Characters {
             self.others.clear();
         }
         (self.ascii_count, self.most) = (0, 0);
+    }
+
+    /// Adds the numbers of the characters of an ASCII text.
+    fn push_ascii(&mut self, text: &str, with_space: bool, symbols: &mut Vec<u32>) {
+        symbols.reserve(text.len());
+        for byte in text.bytes() {
+            if !with_space && SPACES[usize::from(byte & 127)] {
+                continue;
+            }
+            let symbol = &mut self.ascii[usize::from(byte)];
+            if *symbol == 0 {
+                self.ascii_count += 1;
+                *symbol = self.ascii_count;
+                self.most = self.most.max(*symbol);
+            }
+            symbols.push(*symbol);
+        }
     }
 
     fn symbol(&mut self, character: char) -> u32 {

@@ -7,6 +7,9 @@
 //! ends. Symbols are numbers from 1; 0 fills up after the end of a text, so that
 //! a stretch with a 0 in its first `n` symbols is no n-gram of order `n`.
 //!
+//! Of two texts, the matches are counted with a small table of n-grams, an order
+//! after another: that is quicker than to sort.
+//!
 //! Where the symbols do not fit into the integer, n-grams are named order by
 //! order instead: an n-gram is the name of its first `n - 1` symbols and the last.
 
@@ -18,7 +21,17 @@ pub(super) struct Matcher {
     seen: Vec<u32>,
     /// The same when the open n-gram of each order began.
     began: Vec<u32>,
+    /// N-grams of one order with how often the second text has them.
+    table: Vec<u64>,
+    /// How often the second text has each n-gram that there could be.
+    direct: Vec<u16>,
 }
+
+/// N-grams of this many bits have a count of their own each.
+const DIRECT_BITS: usize = 12;
+
+/// Low bits of a slot of the table, which hold the count; the n-gram is above.
+const COUNT_BITS: usize = 16;
 
 impl Matcher {
     /// For each order up to `N`, the n-grams of `texts[0]` that the others have.
@@ -29,6 +42,12 @@ impl Matcher {
     pub(super) fn count<const N: usize>(&mut self, texts: &[&[u32]], most: u32) -> [u32; N] {
         let symbol_bits = (u32::BITS - most.leading_zeros()).max(1) as usize;
         let text_bits = (usize::BITS - texts.len().leading_zeros()) as usize;
+        if let &[text, other] = texts
+            && N * symbol_bits + COUNT_BITS <= 64
+            && other.len() < 1 << COUNT_BITS
+        {
+            return self.of_two::<N>(text, other, symbol_bits);
+        }
         if N * symbol_bits + text_bits < 64 {
             self.fill::<N>(texts, symbol_bits, text_bits);
             self.keys.sort_unstable();
@@ -36,6 +55,69 @@ impl Matcher {
         } else {
             by_name::<N>(texts)
         }
+    }
+
+    /// Counts the n-grams of `other`, and takes away those of `text`.
+    fn of_two<const N: usize>(
+        &mut self,
+        text: &[u32],
+        other: &[u32],
+        symbol_bits: usize,
+    ) -> [u32; N] {
+        let mut matches = [0; N];
+        for (order, matched) in (1..).zip(&mut matches) {
+            if text.len() < order || other.len() < order {
+                break;
+            }
+            *matched = if order * symbol_bits <= DIRECT_BITS {
+                self.directly(text, other, (order, symbol_bits))
+            } else {
+                self.by_table(text, other, (order, symbol_bits))
+            };
+            // Without a match of this order there is none of a longer one.
+            if *matched == 0 {
+                break;
+            }
+        }
+        matches
+    }
+
+    /// Matches of one order, with a count for every n-gram that there could be.
+    #[expect(clippy::cast_possible_truncation, reason = "an n-gram has few bits here")]
+    fn directly(&mut self, text: &[u32], other: &[u32], (order, bits): (usize, usize)) -> u32 {
+        self.direct.clear();
+        self.direct.resize(1 << (order * bits), 0);
+        let counts = self.direct.as_mut_slice();
+        each_gram(other, order, bits, |gram| counts[gram as usize] += 1);
+        let mut matched = 0;
+        each_gram(text, order, bits, |gram| {
+            let count = &mut counts[gram as usize];
+            matched += u32::from(*count > 0);
+            *count = count.saturating_sub(1);
+        });
+        matched
+    }
+
+    /// The same, with a count for those that `other` has.
+    fn by_table(&mut self, text: &[u32], other: &[u32], (order, bits): (usize, usize)) -> u32 {
+        const COUNT: u64 = (1 << COUNT_BITS) - 1;
+        let size = (4 * other.len()).next_power_of_two().max(64);
+        let shift = 64 - size.trailing_zeros();
+        self.table.clear();
+        self.table.resize(size, 0);
+        let table = self.table.as_mut_slice();
+        each_gram(other, order, bits, |gram| {
+            let at = slot(table, gram, shift);
+            table[at] = (gram << COUNT_BITS | table[at] & COUNT) + 1;
+        });
+        let mut matched = 0;
+        each_gram(text, order, bits, |gram| {
+            let at = slot(table, gram, shift);
+            let is_left = table[at] & COUNT > 0;
+            table[at] -= u64::from(is_left);
+            matched += u32::from(is_left);
+        });
+        matched
     }
 
     fn fill<const N: usize>(&mut self, texts: &[&[u32]], symbol_bits: usize, text_bits: usize) {
@@ -96,6 +178,29 @@ impl Matcher {
         let own = counts.next().unwrap_or(0);
         own.min(counts.max().unwrap_or(0))
     }
+}
+
+/// Calls `visit` with each n-gram of `order` symbols as one integer.
+fn each_gram(text: &[u32], order: usize, symbol_bits: usize, mut visit: impl FnMut(u64)) {
+    let mask = (1_u64 << (order * symbol_bits)) - 1;
+    let (first, rest) = text.split_at(order - 1);
+    let mut gram =
+        first.iter().fold(0, |gram, symbol| (gram << symbol_bits | u64::from(*symbol)) & mask);
+    for symbol in rest {
+        gram = (gram << symbol_bits | u64::from(*symbol)) & mask;
+        visit(gram);
+    }
+}
+
+/// The slot of `gram`, or the empty one where it belongs. The table is never full, and
+/// no n-gram is 0.
+#[expect(clippy::cast_possible_truncation, reason = "the highest bits of a product, as an index")]
+fn slot(table: &[u64], gram: u64, shift: u32) -> usize {
+    let mut at = (gram.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> shift) as usize;
+    while table[at] != 0 && table[at] >> COUNT_BITS != gram {
+        at = (at + 1) & (table.len() - 1);
+    }
+    at
 }
 
 /// The same matches by naming n-grams: slower, and for any number of symbols.
@@ -160,6 +265,9 @@ mod tests {
             prop_assert_eq!(matcher.count::<6>(&texts, 4), want);
             prop_assert_eq!(by_name::<6>(&texts), want);
             prop_assert_eq!(matcher.count::<2>(&texts, 4), [want[0], want[1]]);
+            let two: [u32; 6] = by_map(&texts[..2]);
+            prop_assert_eq!(matcher.count::<6>(&texts[..2], 4), two);
+            prop_assert_eq!(&matcher.count::<4>(&texts[..2], 4_000)[..], &two[..4]);
             prop_assert_eq!(&matcher.count::<4>(&texts, u32::MAX)[..], &want[..4]);
         }
     }

@@ -48,6 +48,17 @@ impl Statistics {
         self.numbers.chunks_exact(self.width)
     }
 
+    /// A row of zeros.
+    pub(super) fn zeros(&self) -> Vec<f64> {
+        vec![0.0; self.width]
+    }
+
+    /// Adds the numbers of text `row` to `sums`.
+    pub(super) fn add(&self, row: usize, sums: &mut [f64]) {
+        let numbers = &self.numbers[row * self.width..(row + 1) * self.width];
+        sums.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += number);
+    }
+
     /// The rows added up.
     pub fn sums(&self) -> Vec<f64> {
         let mut sums = vec![0.0; self.width];

@@ -7,12 +7,14 @@ use plumb_metrics::text::{
 };
 use serde_json::{Value, json};
 
-use super::names::{Metric, Share};
+use super::bert::Bert;
+use super::names::{Metric, Share, Side};
 
 /// N-grams whose repetition is measured.
 const REPEATED: usize = 4;
 
 /// Texts, and references with a list for each file.
+#[derive(Clone)]
 pub(super) struct Inputs<'a> {
     pub(super) texts: Vec<&'a str>,
     pub(super) references: Vec<Vec<&'a str>>,
@@ -47,6 +49,12 @@ pub(super) struct Measured {
     pub(super) segments: Vec<Option<f64>>,
 }
 
+/// Numbers that may be added up over texts, and what is computed of their sums.
+pub(super) struct Counts<'a> {
+    pub(super) table: Statistics,
+    pub(super) score: Box<dyn Fn(&[f64]) -> f64 + 'a>,
+}
+
 /// Computes measures on the same texts, sharing what they share.
 pub(super) struct Measures<'a> {
     inputs: &'a Inputs<'a>,
@@ -54,10 +62,17 @@ pub(super) struct Measures<'a> {
     settings: &'a Settings,
     /// All kinds of ROUGE that were asked for, computed at once.
     rouge: Vec<(Rouge, Statistics)>,
+    /// What an encoder found, if it was asked.
+    bert: Option<Bert>,
 }
 
 impl<'a> Measures<'a> {
-    pub(super) fn new(inputs: &'a Inputs, settings: &'a Settings, metrics: &[Metric]) -> Self {
+    pub(super) fn new(
+        inputs: &'a Inputs,
+        settings: &'a Settings,
+        metrics: &[Metric],
+        bert: Option<Bert>,
+    ) -> Self {
         let references: Vec<&[&str]> = inputs.references.iter().map(Vec::as_slice).collect();
         let kinds: Vec<Rouge> = metrics
             .iter()
@@ -71,20 +86,17 @@ impl<'a> Measures<'a> {
         } else {
             measures::rouge(&kinds, settings.stemming, &inputs.texts, &references)
         };
-        Self { inputs, references, settings, rouge: kinds.into_iter().zip(tables).collect() }
+        Self { inputs, references, settings, rouge: kinds.into_iter().zip(tables).collect(), bert }
     }
 
     pub(super) fn measure(&self, metric: Metric) -> Result<Measured> {
         match metric {
             Metric::Bleu => self.bleu(),
-            Metric::Chrf => self.chrf(&self.settings.chrf),
-            Metric::ChrfPlusPlus => {
-                let word_order = Chrf::plus_plus().word_order;
-                self.chrf(&Chrf { word_order, ..self.settings.chrf })
-            }
+            Metric::Chrf | Metric::ChrfPlusPlus => self.chrf(&self.chrf_of(metric)),
             Metric::Ter => self.ter(),
             Metric::Rouge(kind) => self.rouge(kind),
             Metric::Meteor => self.meteor(),
+            Metric::Bert(side) => self.bert(side),
             Metric::ExactMatch => self.squad(Squad::ExactMatch),
             Metric::F1 => self.squad(Squad::F1),
             Metric::Distinct(order) => self.distinct(usize::from(order)),
@@ -101,6 +113,35 @@ impl<'a> Measures<'a> {
                 self.mean(values, signature)
             }
         }
+    }
+
+    /// The counts behind a measure that is no mean of its texts' values.
+    pub(super) fn counts(&self, metric: Metric) -> Option<Counts<'a>> {
+        let (texts, references) = (&self.inputs.texts, &self.references);
+        Some(match metric {
+            Metric::Bleu => {
+                let how = self.settings.bleu;
+                let table = how.statistics(texts, references);
+                Counts { table, score: Box::new(move |sums| how.score(sums).score) }
+            }
+            Metric::Chrf | Metric::ChrfPlusPlus => {
+                let how = self.chrf_of(metric);
+                let table = how.statistics(texts, references);
+                Counts { table, score: Box::new(move |sums| how.score(sums)) }
+            }
+            Metric::Ter => {
+                let table = self.settings.ter.statistics(texts, references);
+                Counts { table, score: Box::new(Ter::score) }
+            }
+            _ => return None,
+        })
+    }
+
+    /// chrF or chrF++ as the flags have it.
+    fn chrf_of(&self, metric: Metric) -> Chrf {
+        let word_order =
+            if metric == Metric::ChrfPlusPlus { Chrf::plus_plus().word_order } else { 0 };
+        Chrf { word_order, ..self.settings.chrf }
     }
 
     fn bleu(&self) -> Result<Measured> {
@@ -156,6 +197,18 @@ impl<'a> Measures<'a> {
         let table = how.statistics(&self.inputs.texts, &self.references, wordnet)?;
         let signature = how.signature(wordnet, self.references.len());
         self.mean(table.rows().map(|row| Some(row[0])).collect(), signature)
+    }
+
+    fn bert(&self, side: Side) -> Result<Measured> {
+        let Some(found) = &self.bert else { bail!("it was not computed") };
+        let values = found.scores.iter().map(|score| {
+            score.map(|score| match side {
+                Side::Precision => score.precision,
+                Side::Recall => score.recall,
+                Side::F1 => score.f1,
+            })
+        });
+        self.mean(values.collect(), found.signature.clone())
     }
 
     fn squad(&self, kind: Squad) -> Result<Measured> {

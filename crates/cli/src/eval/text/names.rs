@@ -14,6 +14,7 @@ pub enum Metric {
     Ter,
     Rouge(Rouge),
     Meteor,
+    Bert(Side),
     ExactMatch,
     F1,
     Distinct(u8),
@@ -21,6 +22,14 @@ pub enum Metric {
     Repetition,
     Extractive(Share),
     Readability(Readability),
+}
+
+/// What a likeness of meaning is measured of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Precision,
+    Recall,
+    F1,
 }
 
 /// What a summary takes from its source.
@@ -36,7 +45,8 @@ pub enum Share {
 pub struct Named(Vec<Metric>);
 
 /// All names, as they are listed to those who misspell one.
-const KNOWN: &str = "bleu, chrf, chrf++, ter, rouge1 to rouge9, rougeL, rougeLsum, meteor, em, f1, \
+const KNOWN: &str = "bleu, chrf, chrf++, ter, rouge1 to rouge9, rougeL, rougeLsum, meteor, \
+     bertscore (its three: bertscore-p, bertscore-r, bertscore-f1), em, f1, \
      distinct1 to distinct9, self-bleu, repetition, coverage, density, compression, \
      flesch, flesch-kincaid, gunning-fog, coleman-liau, ari, readability (these five)";
 
@@ -89,6 +99,9 @@ impl fmt::Display for Metric {
             Self::Ter => "ter",
             Self::Rouge(kind) => return kind.fmt(out),
             Self::Meteor => "meteor",
+            Self::Bert(Side::Precision) => "bertscore-p",
+            Self::Bert(Side::Recall) => "bertscore-r",
+            Self::Bert(Side::F1) => "bertscore-f1",
             Self::ExactMatch => "em",
             Self::F1 => "f1",
             Self::Distinct(order) => return write!(out, "distinct{order}"),
@@ -109,6 +122,10 @@ impl FromStr for Named {
         let lower = name.trim().to_ascii_lowercase();
         if lower == "readability" {
             return Ok(Self(Readability::ALL.map(Metric::Readability).to_vec()));
+        }
+        if lower == "bertscore" {
+            let sides = [Side::Precision, Side::Recall, Side::F1];
+            return Ok(Self(sides.map(Metric::Bert).to_vec()));
         }
         let unknown = || format!("`{name}` is no measure of texts; known are {KNOWN}");
         Ok(Self(vec![parse(&lower).ok_or_else(unknown)?]))
@@ -132,6 +149,9 @@ fn parse(name: &str) -> Option<Metric> {
         "chrf++" => Metric::ChrfPlusPlus,
         "ter" => Metric::Ter,
         "meteor" => Metric::Meteor,
+        "bertscore-p" => Metric::Bert(Side::Precision),
+        "bertscore-r" => Metric::Bert(Side::Recall),
+        "bertscore-f1" => Metric::Bert(Side::F1),
         "em" => Metric::ExactMatch,
         "f1" => Metric::F1,
         "self-bleu" => Metric::SelfBleu,

@@ -44,7 +44,7 @@ pub(super) fn print(
     Ok(())
 }
 
-fn as_json(measured: &Measured, with_segments: bool) -> Value {
+pub(super) fn as_json(measured: &Measured, with_segments: bool) -> Value {
     let mut object = json!({
         "value": measured.value,
         "interval": measured.interval.map(|(low, high)| [low, high]),

@@ -93,6 +93,7 @@ impl Tokenizer {
                 let characters = text.chars().filter(|character| !space::is_space(*character));
                 return characters.for_each(|character| visit(character.encode_utf8(&mut bytes)));
             }
+            Self::Mteval13a if mteval::is_plain(text) => return mteval::each_ascii(text, visit),
             Self::Mteval13a => mteval::spaced(text, buffers),
             Self::International => international::spaced(text, buffers),
             Self::Chinese => chinese::spaced(text, buffers),
