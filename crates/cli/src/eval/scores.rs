@@ -77,6 +77,11 @@ fn line(name: &str, score: &Score) -> String {
     format!("{name:20} {:10.4}  {interval:22}  {:7} {:8}", score.value, score.n, score.unscored)
 }
 
+/// A p-value as it is printed: none is 0.
+pub(super) fn p_value(p: f64) -> String {
+    if p < 1e-4 { "p < 0.0001".to_owned() } else { format!("p = {p:.4}") }
+}
+
 /// The bytes of a file, with its name in the error.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))

@@ -17,3 +17,4 @@ mod project;
 mod run;
 mod scoring;
 mod serving;
+mod statistics;
