@@ -56,6 +56,17 @@ impl Index {
         mode: Mode,
         top_k: usize,
     ) -> anyhow::Result<Vec<usize>> {
+        let found = self.search_scored(query, mode, top_k)?;
+        Ok(found.into_iter().map(|(number, _)| number).collect())
+    }
+
+    /// The same with what the list is ordered by.
+    pub(crate) fn search_scored(
+        &self,
+        query: &Prepared,
+        mode: Mode,
+        top_k: usize,
+    ) -> anyhow::Result<Vec<(usize, f32)>> {
         let query = Query {
             terms: &query.terms,
             vector: Some(&query.vector),
@@ -66,7 +77,11 @@ impl Index {
         };
         let hits = search(&self.store.snapshot(), &query)?;
         let number = |uri: &str| uri.strip_prefix(SCHEME).and_then(|number| number.parse().ok());
-        hits.iter().map(|hit| number(&hit.uri).context("an address of another index")).collect()
+        let of = |hit: &plumb_retrieve::Hit| {
+            let number = number(&hit.uri).context("an address of another index")?;
+            Ok((number, hit.score))
+        };
+        hits.iter().map(of).collect()
     }
 }
 

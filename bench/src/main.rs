@@ -1,10 +1,11 @@
 //! Quality of retrieval and of cited answers, measured.
 //!
 //! `retrieval` runs a test collection with queries and judgements through the
-//! same store, index and fusion that the program uses. `questions` asks the
+//! same store, index and fusion that the program uses, and `steps` what each step gains. `questions` asks the
 //! built program a list of questions and looks at the page that it cites.
 //! `planted` swaps facts in its answers and counts how many swaps its checks catch.
 //! `injection` puts attacks into documents and counts the answers that they steer.
+//! `replay` asks stored answers again and compares them byte for byte.
 //! All write what they found to `bench/results` as Markdown and as JSON.
 
 mod attacks;
@@ -12,10 +13,13 @@ mod cranfield;
 mod index;
 mod injection;
 mod machine;
+mod passages;
 mod planted;
 mod questions;
+mod replay;
 mod report;
 mod retrieval;
+mod steps;
 mod swaps;
 
 use std::path::PathBuf;
@@ -34,20 +38,26 @@ struct Flags {
 enum Suite {
     /// Ranks the documents of a test collection for each of its queries
     Retrieval(retrieval::Flags),
+    /// Measures what each step of retrieval gains
+    Steps(steps::Flags),
     /// Asks each question of a list and checks the page that is cited
     Questions(questions::Flags),
     /// Swaps facts in right answers and counts how many swaps are caught
     Planted(planted::Flags),
     /// Puts attacks into documents and counts the answers that they steer
     Injection(injection::Flags),
+    /// Asks stored answers again, alone and beside others, and compares the bytes
+    Replay(replay::Flags),
 }
 
 fn main() -> anyhow::Result<()> {
     match Flags::parse().suite {
         Suite::Retrieval(flags) => retrieval::run(&flags),
+        Suite::Steps(flags) => steps::run(&flags),
         Suite::Questions(flags) => questions::run(&flags),
         Suite::Planted(flags) => planted::run(&flags),
         Suite::Injection(flags) => injection::run(&flags),
+        Suite::Replay(flags) => replay::run(&flags),
     }
 }
 

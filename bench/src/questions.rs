@@ -127,6 +127,11 @@ pub(crate) fn answerable(text: &str) -> anyhow::Result<Vec<String>> {
     Ok(questions.map(|question| question.text).collect())
 }
 
+/// All questions of the list `text`.
+pub(crate) fn all(text: &str) -> anyhow::Result<Vec<String>> {
+    Ok(parse(text)?.into_iter().map(|question| question.text).collect())
+}
+
 fn ask(plumb: &Path, project: &Path, question: &Question) -> anyhow::Result<Outcome> {
     let start = Instant::now();
     let output = Command::new(plumb)

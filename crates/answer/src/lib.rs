@@ -5,6 +5,7 @@
 //! sentence against its sources, and abstains when the evidence is too weak.
 //! Where passages and models come from is the caller's business.
 
+mod addressed;
 mod align;
 mod answer;
 mod ask;

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use plumb_text::Analyzer;
 
+use crate::addressed::is_addressed;
 use crate::support::asks_for_number;
 use crate::words::words;
 
@@ -218,6 +219,7 @@ pub(crate) fn is_quotable(sentence: &str) -> bool {
         && !trimmed.starts_with("...")
         && !is_signature(trimmed)
         && !is_deceptive(trimmed)
+        && !is_addressed(trimmed)
 }
 
 /// True if a program reads something else in `text` than a person sees: invisible

@@ -1,10 +1,11 @@
 //! `plumb answer`: stored answers, shown and re-run.
 
+mod replay;
+
 use anyhow::{Context as _, Result, bail};
 use plumb_answer::{Answer, StoredAnswer, Turn};
 use serde_json::json;
 
-use crate::ask::go_on;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::project::Project;
@@ -24,8 +25,12 @@ pub enum AnswerVerb {
     /// Answer again from the same snapshot, and say whether it came out the same
     Replay {
         /// Ids of answers, or their beginnings
-        #[arg(required = true)]
+        #[arg(required_unless_present = "all")]
         ids: Vec<String>,
+
+        /// All answers that are stored
+        #[arg(long, conflicts_with = "ids")]
+        all: bool,
     },
 }
 
@@ -47,7 +52,8 @@ pub fn run(verb: &AnswerVerb, context: &Context) -> Result<Exit> {
     match verb {
         AnswerVerb::List => list(&project, context),
         AnswerVerb::Show { id } => show(&load(&project, id)?.answer, context),
-        AnswerVerb::Replay { ids } => replay_all(&project, ids, context),
+        AnswerVerb::Replay { ids, all: false } => replay::named(&project, ids, context),
+        AnswerVerb::Replay { all: true, .. } => replay::all(&project, context),
     }
 }
 
@@ -115,50 +121,4 @@ fn show(answer: &Answer, context: &Context) -> Result<Exit> {
         }
     }
     Ok(Exit::Done)
-}
-
-fn replay_all(project: &Project, ids: &[String], context: &Context) -> Result<Exit> {
-    let mut exit = Exit::Done;
-    for id in ids {
-        let stored = load(project, id)?;
-        let again = replay(project, &stored, context)?;
-        let same = again.replayable_json() == stored.answer.replayable_json();
-        if !same {
-            exit = Exit::Failed;
-        }
-        let how = if stored.deterministic {
-            "the models ran again"
-        } else {
-            "with the remote model's recorded text"
-        };
-        if context.json {
-            context.print_json(&json!({
-                "answer_id": stored.answer.answer_id,
-                "identical": same,
-                "models_ran": stored.deterministic,
-                "answer": again,
-            }))?;
-        } else if same {
-            context
-                .say(format!("{}: identical, byte for byte ({how})", stored.answer.answer_id))?;
-        } else {
-            context.say(format!("{}: different", stored.answer.answer_id))?;
-            context.say(format!("then: {}\nnow:  {}", stored.answer.answer, again.answer))?;
-        }
-    }
-    Ok(exit)
-}
-
-fn replay(project: &Project, stored: &StoredAnswer, context: &Context) -> Result<Answer> {
-    let snapshot = project.snapshot_named(&stored.answer.snapshot)?;
-    let settings = stored.settings.clone();
-    let mut session = if stored.deterministic {
-        Session::open(project, context, snapshot, settings)?
-    } else {
-        let id = stored.answer.models.get("generator").cloned();
-        let id = id.context("the stored answer names no generator")?;
-        let recorded = (id, stored.written.clone());
-        Session::with_recorded(project, context, snapshot, settings, recorded)?
-    };
-    session.ask(&stored.answer.question, &stored.history, &mut |_| go_on(context))
 }
