@@ -97,10 +97,13 @@ mod tests {
     fn passages_of_a_unit_share_its_number_and_unknown_units_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let passage = |unit: &str, text: &str| {
-            format!("{{\"unit\": \"{unit}\", \"page\": \"p\", \"header\": \"h\", \"text\": \"{text}\"}}\n")
+            format!(
+                "{{\"unit\": \"{unit}\", \"page\": \"p\", \"header\": \"h\", \"text\": \"{text}\"}}\n"
+            )
         };
         let passages = passage("a", "one") + &passage("b", "two") + &passage("a", "three");
-        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         write("passages.jsonl", &passages);
         write("queries.jsonl", "{\"text\": \"which?\", \"units\": [\"a\"]}\n");
         let found = Passages::load(folder.path()).unwrap();

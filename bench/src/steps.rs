@@ -150,15 +150,18 @@ impl<'a> Bench<'a> {
         let mut weighted = Vec::new();
         for tenths in 0..=10_u8 {
             let weight = f32::from(tenths) / 10.0;
-            let with = format!("dense {weight:.1}, {}", if has_gain { "headers" } else { "text alone" });
-            weighted.push((weight, self.step("fused", with, fused(index, &self.vectors, weight)?)?));
+            let with =
+                format!("dense {weight:.1}, {}", if has_gain { "headers" } else { "text alone" });
+            weighted
+                .push((weight, self.step("fused", with, fused(index, &self.vectors, weight)?)?));
         }
         let (weight, step) = self.best(weighted)?;
         steps.push(step);
         let mut tried = Vec::new();
         for share in [0.0, 0.2, 0.4] {
             let last = &steps[steps.len() - 1].rankings;
-            let rankings = last.iter().map(|ranking| self.with_neighbours(ranking, share)).collect();
+            let rankings =
+                last.iter().map(|ranking| self.with_neighbours(ranking, share)).collect();
             tried.push((share, self.step("neighbours", format!("share {share}"), rankings)?));
         }
         let (_, step) = self.best(tried)?;
@@ -209,7 +212,8 @@ impl<'a> Bench<'a> {
 
     fn step(&self, name: &'static str, with: String, rankings: Rankings) -> anyhow::Result<Step> {
         let each = self.queries.iter().zip(&rankings);
-        let ndcg = each.map(|(query, ranking)| self.ndcg(query, ranking)).collect::<Result<_, _>>()?;
+        let ndcg =
+            each.map(|(query, ranking)| self.ndcg(query, ranking)).collect::<Result<_, _>>()?;
         Ok(Step { name, with, rankings, ndcg })
     }
 
@@ -370,7 +374,8 @@ fn reordered(ranking: &[(usize, f32)], scores: &[f32], share: f32) -> Vec<(usize
     let old: Vec<f32> = first.iter().map(|(_, score)| *score).collect();
     let (old, new) = (spread(&old), spread(scores));
     let mixed = first.iter().zip(old.iter().zip(&new));
-    let mixed = mixed.map(|((passage, _), (old, new))| (*passage, (1.0 - share) * old + share * new));
+    let mixed =
+        mixed.map(|((passage, _), (old, new))| (*passage, (1.0 - share) * old + share * new));
     let mut all = sorted(mixed.collect());
     all.extend(rest.iter().map(|(passage, score)| (*passage, score - 1e6)));
     all

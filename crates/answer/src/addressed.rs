@@ -11,14 +11,30 @@ use crate::words::words;
 
 /// Marks of chat templates and calls of tools, in lower case.
 const TEMPLATES: &[&str] = &[
-    "[inst]", "[/inst]", "<<sys>>", "</s>", "### instruction", "### response", "<tool_call", "</tool_call",
-    "\"role\":", "\"tool\":", "\"arguments\":",
+    "[inst]",
+    "[/inst]",
+    "<<sys>>",
+    "</s>",
+    "### instruction",
+    "### response",
+    "<tool_call",
+    "</tool_call",
+    "\"role\":",
+    "\"tool\":",
+    "\"arguments\":",
 ];
 
 /// What a line of a chat, a tool's result or a citation begins with.
 const OPENINGS: &[&str] = &[
-    "system:", "assistant:", "user:", "function result:", "tool result:", "official source:", "end of evidence",
-    "evidence:", "references:",
+    "system:",
+    "assistant:",
+    "user:",
+    "function result:",
+    "tool result:",
+    "official source:",
+    "end of evidence",
+    "evidence:",
+    "references:",
 ];
 
 /// Turns that prescribe an answer, as words between spaces.
@@ -103,7 +119,9 @@ pub(crate) fn is_addressed(sentence: &str) -> bool {
 fn without_number(text: &str) -> &str {
     let inner = text.strip_prefix('[').and_then(|rest| rest.split_once(']'));
     match inner {
-        Some((number, rest)) if number.bytes().all(|byte| byte.is_ascii_digit()) => rest.trim_start(),
+        Some((number, rest)) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
+            rest.trim_start()
+        }
         _ => text,
     }
 }

@@ -125,11 +125,7 @@ impl Embedder {
     /// The tokens of each text, as it is, with their states after the first
     /// `layers` layers: rows of [`dimension`](Self::dimension) numbers, one a token,
     /// special tokens among them.
-    pub fn token_states(
-        &self,
-        texts: &[&str],
-        layers: usize,
-    ) -> Result<Vec<TokenStates>, Error> {
+    pub fn token_states(&self, texts: &[&str], layers: usize) -> Result<Vec<TokenStates>, Error> {
         let tokens: Vec<Vec<u32>> = texts
             .iter()
             .map(|text| self.encode(TextRole::Plain, text))

@@ -211,7 +211,16 @@ fn bertscore_is_that_of_the_package_at_every_layer() {
         }
     }
     let output = place.output(&[
-        "eval", "text", "--hyp", "hyp", "--ref", "first", "--metrics", "bertscore", "--bert-layer", "7",
+        "eval",
+        "text",
+        "--hyp",
+        "hyp",
+        "--ref",
+        "first",
+        "--metrics",
+        "bertscore",
+        "--bert-layer",
+        "7",
     ]);
     assert!(place.show(&output).contains("--bert-layer is 7, but `all-minilm-l6-v2` has 6 layers"));
 }
