@@ -103,7 +103,8 @@ pub(crate) fn swaps(sentence: &str, near: &Pool, far: &Pool) -> Vec<Swap> {
             }
         }
     }
-    for (at, _) in sentence.match_indices('%') {
+    let counts = |at: &(usize, &str)| sentence[..at.0].ends_with(|c: char| c.is_ascii_digit());
+    for (at, _) in sentence.match_indices('%').filter(counts) {
         add(Family::Unit, false, at..at + 1, " points");
         add(Family::Unit, false, at..at + 1, "");
     }
@@ -269,16 +270,26 @@ fn names(words: &[Word<'_>]) -> impl Iterator<Item = usize> {
         text.starts_with(char::is_uppercase)
             && text.len() > 2
             && !MONTHS.contains(&text)
+            && !NO_NAMES.contains(&text.to_lowercase().as_str())
             && text.chars().all(char::is_alphanumeric)
     })
 }
+
+/// Words with a capital that name nothing: those of questions and of sentences that
+/// begin within another.
+const NO_NAMES: &[&str] = &[
+    "and", "any", "are", "but", "can", "could", "did", "does", "for", "has", "have", "how", "its",
+    "may", "must", "not", "should", "some", "such", "that", "the", "their", "then", "there",
+    "these", "they", "this", "those", "was", "what", "when", "where", "which", "while", "who",
+    "why", "will", "with", "would", "you", "your",
+];
 
 /// Places of words that a number counts.
 fn units(words: &[Word<'_>]) -> impl Iterator<Item = usize> {
     const NO_UNITS: &[&str] = &[
         "a", "and", "are", "as", "at", "but", "by", "can", "for", "from", "has", "in", "is", "it",
-        "of", "on", "or", "so", "than", "that", "the", "this", "to", "was", "were", "which",
-        "with", "when", "if", "then", "will", "you",
+        "into", "of", "on", "or", "so", "than", "that", "the", "this", "to", "was", "were",
+        "which", "with", "when", "if", "then", "will", "you", "not", "who", "how", "what",
     ];
     (1..words.len()).filter(|&place| {
         let (before, text) = (&words[place - 1], words[place].text);

@@ -60,7 +60,8 @@ const PRONOUNS: &[&str] = &["he", "it", "its", "she", "that", "their", "these", 
 
 fn tokens<'t>(text: &'t str, analyzer: &Analyzer, plain: &dyn Fn(&str) -> bool) -> Vec<Token<'t>> {
     written_words(text)
-        .map(|written| {
+        .enumerate()
+        .map(|(position, written)| {
             let lower = written.to_lowercase();
             let terms = analyzer.terms(written);
             let relates = is_relation_word(&lower);
@@ -68,7 +69,9 @@ fn tokens<'t>(text: &'t str, analyzer: &Analyzer, plain: &dyn Fn(&str) -> bool) 
                 Some(term) if !relates => term.clone(),
                 _ => lower.clone(),
             };
-            let carries = relates || (!is_function_word(&lower) && !plain(&key));
+            // `Provides` within a sentence is a name, whatever any sentence may say.
+            let is_name = position > 0 && written.starts_with(char::is_uppercase);
+            let carries = relates || (!is_function_word(&lower) && (is_name || !plain(&key)));
             Token { written, key, carries }
         })
         .collect()
@@ -132,6 +135,18 @@ mod tests {
             quote,
             Some(("after", "before")),
         );
+    }
+
+    #[test]
+    fn a_plain_word_with_a_capital_is_a_name() {
+        let plain = |term: &str| term == "use";
+        let found = swap(
+            "The fields are Depends and Uses.",
+            "The fields are Uses and Depends.",
+            &Analyzer::english(),
+            &plain,
+        );
+        assert!(found.is_some());
     }
 
     #[test]

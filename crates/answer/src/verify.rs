@@ -16,6 +16,7 @@ use crate::align::swap;
 use crate::quantities::{month, unknown_date, unknown_quantity};
 use crate::words::{
     is_function_word, is_word_byte, negated_terms, negations, numbers, relation_words, words,
+    written_words,
 };
 
 /// Least support at which a claim is kept. A claim that repeats its source has
@@ -168,10 +169,15 @@ fn check_names(claim: &str, source: &str, analyzer: &Analyzer) -> Result<(), Uns
             continue;
         }
         let lower = word.to_ascii_lowercase();
-        let stemmed = analyzer.terms(word).iter().all(|term| stems.contains(term));
-        // `May` is a function word, and a month.
-        let is_grammar = is_function_word(&lower) && month(word).is_none();
-        if !(known.contains(&lower) || is_grammar || (stemmed && month(word).is_none())) {
+        let is_function = is_function_word(&lower);
+        let stemmed = !is_function && analyzer.terms(word).iter().all(|term| stems.contains(term));
+        // `May` is a function word, and a month. One with a capital within a sentence
+        // may not stand where a name stood: the source must have it so as often.
+        let count = |text: &str| written_words(text).filter(|other| *other == word).count();
+        let is_grammar =
+            is_function && month(word).is_none() && (lower == "i" || count(claim) <= count(source));
+        let is_known = known.contains(&lower) && (!is_function || month(word).is_some());
+        if !(is_known || is_grammar || (stemmed && month(word).is_none())) {
             return Err(Unsupported::Name(word.to_owned()));
         }
     }
@@ -276,6 +282,14 @@ mod tests {
         check(
             "In the trial, Novartis found that the drug lowered pressure.",
             &Err(Unsupported::Name("Novartis".into())),
+        );
+    }
+
+    #[test]
+    fn a_word_of_grammar_in_the_place_of_a_name_is_caught() {
+        check(
+            "In the trial of 2019, How found that 50 mg of the drug lowered pressure.",
+            &Err(Unsupported::Name("How".into())),
         );
     }
 
