@@ -127,13 +127,12 @@ impl Ratings {
         names.sort_unstable();
         names.dedup();
         let mut items = vec![vec![None; raters]; table.len()];
-        for rater in 0..raters {
-            for (item, cell) in table.cells(first + rater).enumerate() {
-                if cell.is_empty() {
-                    continue;
-                }
+        for (row, item) in items.iter_mut().enumerate() {
+            for (rater, rating) in item.iter_mut().enumerate() {
+                let cell = table.cell(row, first + rater);
                 let number: Option<f64> = cell.parse().ok();
-                items[item][rater] = match (args.level, number) {
+                *rating = match (args.level, number) {
+                    _ if cell.is_empty() => None,
                     (LevelName::Nominal, _) => {
                         names.binary_search(&cell).ok().map(|place| place as f64)
                     }
@@ -141,7 +140,7 @@ impl Ratings {
                     (level, _) => {
                         let what =
                             format!("`{cell}` is no number, as --level {} needs", level.name());
-                        bail!(table.at(item, &what));
+                        bail!(table.at(row, &what));
                     }
                 };
             }
@@ -159,7 +158,7 @@ impl Ratings {
     fn measures(&self, level: LevelName) -> Vec<(&'static str, String, Measure<'_>)> {
         let of = "resampled:items";
         let mut measures: Vec<(&'static str, String, Measure<'_>)> = vec![
-            ("agreement", format!("pairs|{of}"), Box::new(|drawn| Ok(self.agreeing(drawn)))),
+            ("agreement", format!("pairs|{of}"), Box::new(|drawn| Ok(Some(self.agreeing(drawn))))),
             (
                 "krippendorff-alpha",
                 format!("alpha|level:{}|{of}", level.name()),
@@ -214,14 +213,14 @@ impl Ratings {
     }
 
     /// The share of pairs of ratings of an item that are equal, in the mean of items.
-    fn agreeing(&self, drawn: &[usize]) -> Option<f64> {
+    fn agreeing(&self, drawn: &[usize]) -> f64 {
         let of_item = |item: &usize| {
             let given: Vec<f64> = self.items[*item].iter().flatten().copied().collect();
             let same = |a: &f64| given.iter().filter(|b| a.total_cmp(b).is_eq()).count() - 1;
             let pairs = given.len() * (given.len() - 1);
             given.iter().map(same).sum::<usize>() as f64 / pairs as f64
         };
-        Some(drawn.iter().map(of_item).sum::<f64>() / drawn.len() as f64)
+        drawn.iter().map(of_item).sum::<f64>() / drawn.len() as f64
     }
 
     /// The place of a rating among all values.

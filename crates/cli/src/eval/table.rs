@@ -59,6 +59,11 @@ impl Table {
         })
     }
 
+    /// The cell of a row and a column, both from 0.
+    pub(super) fn cell(&self, row: usize, column: usize) -> &str {
+        &self.rows[row].1[column]
+    }
+
     /// The cells of a column, from top to bottom.
     pub(super) fn cells(&self, column: usize) -> impl Iterator<Item = &str> {
         self.rows.iter().map(move |(_, row)| row[column].as_str())

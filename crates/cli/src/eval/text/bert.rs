@@ -17,16 +17,16 @@ const AT_ONCE: usize = 64;
 #[command(next_help_heading = "BERTScore")]
 pub(super) struct BertFlags {
     /// The encoder: a name of `plumb model list`, or a path
-    #[arg(long, value_name = "MODEL", default_value = "all-minilm-l6-v2")]
-    bert_model: String,
+    #[arg(long = "bert-model", value_name = "MODEL", default_value = "all-minilm-l6-v2")]
+    model: String,
 
     /// The layer whose states are compared [default: the last]
-    #[arg(long, value_name = "N")]
-    bert_layer: Option<usize>,
+    #[arg(long = "bert-layer", value_name = "N")]
+    layer: Option<usize>,
 
     /// Weigh tokens by how rare they are in the references
-    #[arg(long)]
-    bert_idf: bool,
+    #[arg(long = "bert-idf")]
+    idf: bool,
 }
 
 /// What was found, and how.
@@ -39,7 +39,7 @@ pub(super) struct Bert {
 /// Matches each text with its references. Where there are several, precision,
 /// recall and F1 are each the best that one of them gives, as in `bert-score`.
 pub(super) fn compute(flags: &BertFlags, inputs: &Inputs<'_>, context: &Context) -> Result<Bert> {
-    let located = locate(context, &flags.bert_model)?;
+    let located = locate(context, &flags.model)?;
     let one = NonZeroUsize::MIN;
     let cores = std::thread::available_parallelism().unwrap_or(one);
     let threads = context.threads.and_then(NonZeroUsize::new).unwrap_or(cores);
@@ -47,7 +47,7 @@ pub(super) fn compute(flags: &BertFlags, inputs: &Inputs<'_>, context: &Context)
     let embedder = Embedder::load_exact(&located.path, threads)
         .with_context(|| format!("cannot load the encoder `{}`", located.name))?;
     let layers = embedder.spec().layers;
-    let layer = flags.bert_layer.unwrap_or(layers);
+    let layer = flags.layer.unwrap_or(layers);
     if layer > layers {
         bail!("--bert-layer is {layer}, but `{}` has {layers} layers", located.name);
     }
@@ -56,7 +56,7 @@ pub(super) fn compute(flags: &BertFlags, inputs: &Inputs<'_>, context: &Context)
         let found = embedder.token_states(&texts, layer)?;
         Ok(found.into_iter().map(|(ids, states)| TokenStates::new(ids, states)).collect())
     };
-    let weights = if flags.bert_idf {
+    let weights = if flags.idf {
         // Only the tokens matter here: no layer is computed.
         let mut all = Vec::new();
         for list in &inputs.references {
@@ -84,7 +84,7 @@ pub(super) fn compute(flags: &BertFlags, inputs: &Inputs<'_>, context: &Context)
         }
         scores.extend(best);
     }
-    let idf = if flags.bert_idf { "yes" } else { "no" };
+    let idf = if flags.idf { "yes" } else { "no" };
     let signature = format!(
         "bertscore|nrefs:{}|model:{}@{}|layer:{layer}|idf:{idf}|rescaled:no|agg:mean|as:0.3.13",
         inputs.references.len(),

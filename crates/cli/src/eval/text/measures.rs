@@ -49,10 +49,13 @@ pub(super) struct Measured {
     pub(super) segments: Vec<Option<f64>>,
 }
 
+/// A score of added-up numbers.
+pub(super) type ScoreOfSums<'a> = Box<dyn Fn(&[f64]) -> f64 + 'a>;
+
 /// Numbers that may be added up over texts, and what is computed of their sums.
 pub(super) struct Counts<'a> {
     pub(super) table: Statistics,
-    pub(super) score: Box<dyn Fn(&[f64]) -> f64 + 'a>,
+    pub(super) score: ScoreOfSums<'a>,
 }
 
 /// Computes measures on the same texts, sharing what they share.
