@@ -125,6 +125,18 @@ pub struct Guarantee {
     pub errors: u64,
 }
 
+/// How a generator reused what it had read of pieces of evidence. What it
+/// writes then is what it would write had it read everything only where all is
+/// read anew.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChunkReuse {
+    /// The part of each piece, from its beginning, that is read anew: from 0
+    /// to 1.
+    pub fresh: f32,
+    /// How keys and values are kept: `f16` or `q8`.
+    pub stored: String,
+}
+
 /// A model that took part, by content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelId {
@@ -152,6 +164,9 @@ pub struct Answer {
     pub answer_id: String,
     pub models: BTreeMap<String, ModelId>,
     pub timings_ms: BTreeMap<String, f64>,
+    /// Set where a generator wrote after evidence that it had not all read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chunk_reuse: Option<ChunkReuse>,
     /// Set where the threshold comes from a calibration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guarantee: Option<Guarantee>,

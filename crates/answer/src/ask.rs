@@ -9,11 +9,11 @@ use plumb_retrieve::{Bm25, Filter, Hit, Mode, Query};
 use plumb_store::Snapshot;
 use plumb_text::{Analyzer, sentences};
 
-use crate::answer::{Answer, Claim, Dropped, ModelId, Status, Support, joined_text};
+use crate::answer::{Answer, ChunkReuse, Claim, Dropped, ModelId, Status, Support, joined_text};
 use crate::claims::{Quote, check, meant, numbered, quoted, readable};
 use crate::error::Error;
 use crate::evidence::SourcePassage;
-use crate::prompt::{answer_messages, rewrite_messages};
+use crate::prompt::{answer_messages, pieces, rewrite_messages};
 use crate::rewrite::{Turn, is_faithful, leans_on_history, with_subject};
 use crate::select::{Candidate, QuestionTerms, choose, is_dangling};
 use crate::support::question_support;
@@ -35,6 +35,8 @@ pub struct Settings {
     /// Support below which the answer is an abstention, in `0.0..=1.0`.
     pub threshold: f32,
     pub filter: Option<Filter>,
+    /// How the writer reuses what it read of the evidence, as answers say it.
+    pub chunk_reuse: Option<ChunkReuse>,
 }
 
 /// What a question is asked of.
@@ -92,7 +94,9 @@ pub fn ask(
     };
     clock.lap("select");
     let mut outcome = Outcome::default();
+    let mut chunk_reuse = None;
     if support.score >= support.threshold && !chosen.is_empty() {
+        chunk_reuse = sources.settings.chunk_reuse.clone().filter(|_| writer.is_some());
         let quotes = found.quotes(sources.snapshot, &chosen)?;
         outcome = word(&standalone, &quotes, sources.analyzer, &mut writer, on_event)?;
         clock.lap("write");
@@ -103,6 +107,7 @@ pub fn ask(
         support,
         snapshot: sources.snapshot.id().to_string(),
         models,
+        chunk_reuse,
         timings_ms: clock.finish(),
     });
     Ok(answer)
@@ -157,6 +162,7 @@ fn standalone_question(
         vocabulary.extend(recent.iter().flat_map(|t| [t.question.as_str(), t.answer.as_str()]));
         let request = Request {
             messages: &rewrite_messages(&turns, question),
+            pieces: &[],
             vocabulary: &vocabulary,
             max_tokens: MAX_REWRITE_TOKENS,
         };
@@ -382,10 +388,12 @@ fn written(
     on_event: &mut OnEvent<'_>,
 ) -> Result<Outcome, Error> {
     let texts: Vec<String> = quotes.iter().map(|quote| quote.text.clone()).collect();
+    let pieces = pieces(&texts);
     let vocabulary: Vec<&str> =
         quotes.iter().flat_map(|quote| [quote.text.as_str(), quote.context.as_str()]).collect();
     let request = Request {
-        messages: &answer_messages(question, &texts),
+        messages: &answer_messages(question, &pieces),
+        pieces: &pieces,
         vocabulary: &vocabulary,
         max_tokens: MAX_ANSWER_TOKENS,
     };
@@ -474,6 +482,7 @@ impl Outcome {
             answer_id: String::new(),
             models: heading.models,
             timings_ms: heading.timings_ms,
+            chunk_reuse: heading.chunk_reuse,
             guarantee: None,
             digest: String::new(),
         };
@@ -491,5 +500,6 @@ struct Heading<'a> {
     support: Support,
     snapshot: String,
     models: BTreeMap<String, ModelId>,
+    chunk_reuse: Option<ChunkReuse>,
     timings_ms: BTreeMap<String, f64>,
 }

@@ -339,6 +339,7 @@ mod tests {
             answer_id: String::new(),
             models: BTreeMap::new(),
             timings_ms: BTreeMap::from([("total".into(), 1.25)]),
+            chunk_reuse: None,
             guarantee: None,
             digest: String::new(),
         }

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use plumb_infer::{Engine, Event, LanguageModel, Priority};
+use plumb_infer::{Engine, Event, LanguageModel, Priority, Reuse};
 
 use crate::answer::ModelId;
 use crate::constraint::EvidenceWords;
-use crate::writer::{Request, Writer, WriterError, prepared};
+use crate::writer::{Prepared, Request, Writer, WriterError, prepared};
 
 /// How often a writer that waits looks whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(20);
@@ -22,6 +22,7 @@ pub struct EngineWriter {
     model: Arc<LanguageModel>,
     engine: Arc<Engine>,
     id: ModelId,
+    reuse: Option<Reuse>,
     is_cancelled: Arc<AtomicBool>,
 }
 
@@ -38,7 +39,14 @@ impl EngineWriter {
         id: ModelId,
         is_cancelled: Arc<AtomicBool>,
     ) -> Self {
-        Self { model, engine, id, is_cancelled }
+        Self { model, engine, id, reuse: None, is_cancelled }
+    }
+
+    /// Lets it reuse what the model read of pieces as `reuse` says. What is not
+    /// kept yet is read beside the engine, which shares the threads.
+    #[must_use]
+    pub fn reusing(self, reuse: Option<Reuse>) -> Self {
+        Self { reuse, ..self }
     }
 
     fn error(&self, source: impl std::error::Error + Send + Sync + 'static) -> WriterError {
@@ -46,7 +54,8 @@ impl EngineWriter {
     }
 
     fn submit(&self, request: &Request<'_>) -> Result<Writing, plumb_infer::Error> {
-        let (prompt, options) = prepared(&self.model, request)?;
+        let Prepared { prompt, kept, options } =
+            prepared(&self.model, request, self.reuse.as_ref())?;
         let (pieces, ends) = (self.model.clone(), self.model.clone());
         let constraint = EvidenceWords::new(
             request.vocabulary,
@@ -56,6 +65,7 @@ impl EngineWriter {
         let (sender, events) = mpsc::channel();
         let request = plumb_infer::Request {
             prompt,
+            kept,
             options,
             constraint: Some(Box::new(constraint)),
             priority: Priority::Interactive,

@@ -26,7 +26,8 @@ mod words;
 mod writer;
 
 pub use answer::{
-    Answer, Citation, Claim, Dropped, Guarantee, Label, ModelId, Part, Status, Support, Wording,
+    Answer, ChunkReuse, Citation, Claim, Dropped, Guarantee, Label, ModelId, Part, Status, Support,
+    Wording,
 };
 pub use ask::{ABSTENTION, Event, OnEvent, Settings, Sources, ask};
 pub use certificate::{Fault, Finding, Library, verify};
@@ -34,6 +35,7 @@ pub use claims::recheck;
 pub use constraint::EvidenceWords;
 pub use engine_writer::{Cancelled, EngineWriter};
 pub use error::Error;
+pub use prompt::answer_messages;
 pub use record::{StoredAnswer, StoredSettings};
 pub use rewrite::Turn;
 pub use verify::{Evidence, MIN_SUPPORT, Unsupported, support};

@@ -2,10 +2,13 @@
 //!
 //! The JSON form of [`StoredAnswer`] is what the journal of answers holds.
 
+use std::time::SystemTime;
+
+use plumb_infer::{ChunkStore, ChunkType, Reuse};
 use plumb_retrieve::{Filter, Fusion, Mode};
 use serde::{Deserialize, Serialize};
 
-use crate::answer::{Answer, Guarantee};
+use crate::answer::{Answer, ChunkReuse, Guarantee};
 use crate::ask::Settings;
 use crate::error::Error;
 use crate::rewrite::Turn;
@@ -28,6 +31,9 @@ pub struct StoredSettings {
     /// that do not say were written when there was no choice.
     #[serde(default = "half_floats")]
     pub kv_cache: String,
+    /// How the generator reuses what it read of the evidence, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chunk_reuse: Option<ChunkReuse>,
     /// What the answer promises, if the threshold comes from a calibration.
     #[serde(default)]
     pub guarantee: Option<Guarantee>,
@@ -54,6 +60,7 @@ impl StoredSettings {
             max_sentences: self.max_sentences,
             threshold: self.threshold,
             filter: self.filter.as_deref().map(Filter::parse).transpose()?,
+            chunk_reuse: self.chunk_reuse.clone(),
         })
     }
 
@@ -66,6 +73,29 @@ impl StoredSettings {
             Mode::Fused(Fusion::ReciprocalRank { .. }) => ("reciprocal-rank", 0.5),
         };
         (name.to_owned(), dense_weight)
+    }
+}
+
+impl ChunkReuse {
+    /// Reuse of what is in `store`, at the times that `now` tells. Fails if a
+    /// value is none that can be.
+    pub fn open(
+        &self,
+        store: ChunkStore,
+        now: fn() -> SystemTime,
+    ) -> Result<Reuse, plumb_infer::Error> {
+        let stored = match self.stored.as_str() {
+            "f16" => ChunkType::F16,
+            "q8" => ChunkType::Q8,
+            other => {
+                return Err(plumb_infer::Error::Setting {
+                    field: "chunk_type",
+                    value: other.to_owned(),
+                    range: "f16 or q8",
+                });
+            }
+        };
+        Reuse::new(store, (stored, self.fresh), now)
     }
 }
 

@@ -2,8 +2,9 @@
 //! one that is only checked.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use plumb_infer::{LanguageModel, Options};
+use plumb_infer::{Kept, LanguageModel, Options, Reuse, Timings};
 use plumb_text::Message;
 
 use crate::answer::ModelId;
@@ -13,6 +14,9 @@ use crate::constraint::EvidenceWords;
 #[derive(Debug)]
 pub struct Request<'a> {
     pub messages: &'a [Message],
+    /// Pieces of the messages that other requests have, too: word for word and
+    /// in this order. A writer may keep what it read of them.
+    pub pieces: &'a [String],
     /// Texts that hold every content word that may be used. A writer that
     /// cannot be constrained ignores them: what it writes is checked anyway.
     pub vocabulary: &'a [&'a str],
@@ -46,14 +50,22 @@ pub trait Writer {
 
 /// A model of this process, held to the words of the evidence.
 pub struct LocalWriter {
-    model: LanguageModel,
+    model: Arc<LanguageModel>,
     id: ModelId,
+    reuse: Option<Reuse>,
+    timings: Timings,
 }
 
 impl LocalWriter {
-    /// Lets `model`, which is `id` by content, write.
-    pub fn new(model: LanguageModel, id: ModelId) -> Self {
-        Self { model, id }
+    /// Lets `model`, which is `id` by content, write, and reuse what it read of
+    /// pieces if `reuse` says how.
+    pub fn new(model: impl Into<Arc<LanguageModel>>, id: ModelId, reuse: Option<Reuse>) -> Self {
+        Self { model: model.into(), id, reuse, timings: Timings::default() }
+    }
+
+    /// Where the time of the last text went.
+    pub fn timings(&self) -> Timings {
+        self.timings
     }
 
     fn error(&self, source: impl std::error::Error + Send + Sync + 'static) -> WriterError {
@@ -75,36 +87,48 @@ impl Writer for LocalWriter {
         request: &Request<'_>,
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<String, WriterError> {
-        let (prompt, options) = prepared(&self.model, request).map_err(|e| self.error(e))?;
+        let Prepared { prompt, kept, options } =
+            prepared(&self.model, request, self.reuse.as_ref()).map_err(|e| self.error(e))?;
         let tokenizer = self.model.tokenizer();
         let piece = |token: u32| tokenizer.piece_bytes(token);
         let is_end = |token: u32| tokenizer.stop_ids().contains(&token);
         let mut constraint = EvidenceWords::new(request.vocabulary, piece, is_end);
         let written = self
             .model
-            .generate(&prompt, &options, Some(&mut constraint), on_text)
+            .generate_stitched((&prompt, &kept), &options, Some(&mut constraint), on_text)
             .map_err(|e| self.error(e))?;
+        self.timings = written.timings;
         Ok(written.text)
     }
+}
+
+/// A request as a model is given it.
+pub(crate) struct Prepared {
+    pub(crate) prompt: Vec<u32>,
+    /// What stands in the prompt in place of tokens that are read.
+    pub(crate) kept: Vec<Kept>,
+    pub(crate) options: Options,
 }
 
 /// The prompt for `request`, and how it is continued.
 pub(crate) fn prepared(
     model: &LanguageModel,
     request: &Request<'_>,
-) -> Result<(Vec<u32>, Options), plumb_infer::Error> {
+    reuse: Option<&Reuse>,
+) -> Result<Prepared, plumb_infer::Error> {
     // Text of documents can spell out the tokens that end a turn.
-    let defused = |message: &Message| {
-        Message::new(&message.role, &model.tokenizer().defuse(&message.content))
-    };
-    let messages: Vec<Message> = request.messages.iter().map(defused).collect();
-    let prompt = model.chat_prompt(&messages)?;
+    let defused = |text: &str| model.tokenizer().defuse(text);
+    let message = |message: &Message| Message::new(&message.role, &defused(&message.content));
+    let messages: Vec<Message> = request.messages.iter().map(message).collect();
+    let pieces: Vec<String> = request.pieces.iter().map(|piece| defused(piece)).collect();
+    let prompt = model.chat_prompt_in_pieces(&messages, &pieces)?;
+    let kept = reuse.map_or(Ok(Vec::new()), |reuse| reuse.kept(model, &prompt))?;
     let options = Options {
         max_tokens: request.max_tokens,
         stop: vec!["\n".to_owned()],
         ..Options::default()
     };
-    Ok((prompt, options))
+    Ok(Prepared { prompt: prompt.tokens, kept, options })
 }
 
 /// Passes requests on and remembers what was written.

@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::project::Project;
 use crate::render::{Wrapped, marked, sources};
+use crate::reuse::ReuseName;
 use crate::session::{self, Session};
 
 /// Answer a question from the documents
@@ -59,6 +60,10 @@ pub struct Choices {
     #[arg(long, value_name = "N")]
     pub max_sentences: Option<usize>,
 
+    /// Reuse what the generator read of evidence: `off`, or the part that it reads anew
+    #[arg(long, value_name = "SHARE")]
+    pub chunk_reuse: Option<ReuseName>,
+
     /// Only documents that fit, such as 'path ~ "guide/" and date >= 2024-01-01'
     #[arg(long = "where", value_name = "FILTER")]
     pub filter: Option<String>,
@@ -87,6 +92,9 @@ impl Choices {
                 bail!("--max-sentences is 0; it must be at least 1");
             }
             config.max_sentences = max_sentences;
+        }
+        if let Some(reuse) = self.chunk_reuse {
+            config.reuse.reuse = reuse;
         }
         Ok(())
     }

@@ -14,6 +14,8 @@ use plumb_infer::CacheType;
 use plumb_retrieve::{Fusion, Mode};
 use serde::{Deserialize, Serialize};
 
+use crate::reuse::{ChunkTypeName, ReuseConfig, ReuseName};
+
 /// `plumb.toml`, as written.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -91,6 +93,9 @@ pub struct AnswerFile {
     pub threshold: Option<f32>,
     pub max_sentences: Option<usize>,
     pub wording: Option<WordingName>,
+    pub chunk_reuse: Option<ReuseName>,
+    pub chunk_type: Option<ChunkTypeName>,
+    pub chunk_budget_mib: Option<u64>,
 }
 
 /// What passages are ranked by.
@@ -184,6 +189,7 @@ pub struct Config {
     pub threshold: f32,
     pub max_sentences: usize,
     pub wording: WordingName,
+    pub reuse: ReuseConfig,
     pub threads: NonZeroUsize,
 }
 
@@ -263,6 +269,11 @@ impl Config {
             threshold,
             max_sentences: positive("answer.max_sentences", file.answer.max_sentences, 4)?,
             wording: file.answer.wording.unwrap_or(WordingName::Write),
+            reuse: ReuseConfig {
+                reuse: file.answer.chunk_reuse.unwrap_or(ReuseName::Off),
+                stored: file.answer.chunk_type.unwrap_or(ChunkTypeName::Q8),
+                budget_bytes: file.answer.chunk_budget_mib.unwrap_or(1024).saturating_mul(1 << 20),
+            },
             threads: NonZeroUsize::new(positive(
                 "threads",
                 overrides.threads.or(file.threads),
@@ -337,6 +348,9 @@ pub const TEMPLATE: &str = r#"# Settings of this project. Every key is optional;
 # wording = "write"                 # write: the generator words the answer | quote: the quotes are it
 # threshold = 0.5                   # support below which `ask` abstains
 # max_sentences = 4                 # sentences of evidence, at most
+# chunk_reuse = "off"               # or the part of kept evidence that is read anew, from 0 to 1
+# chunk_type = "q8"                 # f16 | q8: how what was read of evidence is kept
+# chunk_budget_mib = 1024           # of disk, for that
 
 [serve]
 # listen = "127.0.0.1:8321"

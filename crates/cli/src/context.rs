@@ -57,6 +57,12 @@ impl Stop {
     }
 }
 
+/// The time of day.
+#[expect(clippy::disallowed_methods, reason = "this is where the clock is read")]
+pub fn now() -> std::time::SystemTime {
+    std::time::SystemTime::now()
+}
+
 #[expect(clippy::exit, reason = "a second Ctrl-C asks for exactly this; commits are atomic")]
 fn exit_now() {
     std::process::exit(130);
@@ -84,10 +90,8 @@ impl Context {
 
     /// Milliseconds since 1970 in UTC.
     #[expect(clippy::unused_self, reason = "what time it is is the context's to know")]
-    #[expect(clippy::disallowed_methods, reason = "this is where the clock is read")]
     pub fn now_millis(&self) -> i64 {
-        let now = std::time::SystemTime::now();
-        let passed = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let passed = now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         i64::try_from(passed.as_millis()).unwrap_or(i64::MAX)
     }
 

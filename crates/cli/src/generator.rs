@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use plumb_answer::{LocalWriter, ModelId, Request, Writer, WriterError};
 
-use plumb_infer::CacheType;
+use plumb_infer::{CacheType, Reuse};
 
 use crate::models::Located;
 
@@ -15,21 +15,26 @@ pub struct Generator {
     located: Located,
     threads: NonZeroUsize,
     stored: CacheType,
+    reuse: Option<Reuse>,
     writer: Option<LocalWriter>,
 }
 
 impl Generator {
-    /// Will load what `located` says, to run on `threads` threads and keep keys
-    /// and values as `stored`.
-    pub fn new(located: Located, threads: NonZeroUsize, stored: CacheType) -> Self {
-        Self { located, threads, stored, writer: None }
+    /// Will load what `located` says, to run on `threads` threads, keep keys
+    /// and values as `stored` and reuse those of evidence as `reuse` says.
+    pub fn new(
+        located: Located,
+        (threads, stored): (NonZeroUsize, CacheType),
+        reuse: Option<Reuse>,
+    ) -> Self {
+        Self { located, threads, stored, reuse, writer: None }
     }
 
     fn load(&self) -> Result<LocalWriter, WriterError> {
         let model = self.located.generator(self.threads, self.stored).map_err(|error| {
             WriterError { model: self.located.name.clone(), source: Box::new(error) }
         })?;
-        Ok(LocalWriter::new(model, self.id()))
+        Ok(LocalWriter::new(model, self.id(), self.reuse.clone()))
     }
 }
 

@@ -37,6 +37,7 @@ mod project;
 mod rebuild;
 mod render;
 mod rerank;
+mod reuse;
 mod search;
 mod serve;
 mod session;

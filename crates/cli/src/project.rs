@@ -70,8 +70,13 @@ impl Project {
         Ok(Self { root, config })
     }
 
+    /// The folder of the project's data.
+    pub fn data_folder(&self) -> PathBuf {
+        self.root.join(DATA_FOLDER)
+    }
+
     fn data(&self, name: &str) -> PathBuf {
-        self.root.join(DATA_FOLDER).join(name)
+        self.data_folder().join(name)
     }
 
     /// Opens the store for writing; fails at once if another process has it.

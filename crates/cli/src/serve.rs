@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use plumb_serve::{CollectionSource, Limits, ModelSource, Settings};
 use serde_json::json;
 
@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::models::{Located, locate};
 use crate::project::{DATA_FOLDER, Project, resolve};
+use crate::reuse::{self, ReuseName};
 use crate::session;
 
 /// Serve models and documents to other programs over HTTP
@@ -39,6 +40,10 @@ pub struct ServeArgs {
     /// Embedders to serve beside the project's: names of `plumb model list`, or paths
     #[arg(long = "embedder", value_name = "MODEL")]
     embedders: Vec<String>,
+
+    /// Reuse what the generator read of evidence: `off`, or the part that it reads anew
+    #[arg(long, value_name = "SHARE")]
+    chunk_reuse: Option<ReuseName>,
 
     #[command(flatten)]
     access: AccessArgs,
@@ -70,7 +75,10 @@ pub fn settings(args: &ServeArgs, context: &Context) -> Result<Settings> {
     }
     let mut models = args.models.clone();
     let (config, root, collections, mut embedders) = if has_project {
-        let project = Project::find(context)?;
+        let mut project = Project::find(context)?;
+        if let Some(reuse) = args.chunk_reuse {
+            project.config.reuse.reuse = reuse;
+        }
         let (collection, embedder) = collection(&project, context, &mut models)?;
         (project.config, Some(project.root), vec![collection], vec![embedder])
     } else {
@@ -109,8 +117,12 @@ fn collection(
     let config = &project.config;
     let embedder = source(locate(context, &config.embedder)?, config.kv_cache);
     let mut settings = session::settings(config, None);
+    reuse::check(&settings)?;
     let is_elsewhere =
         config.endpoint.is_some() || config.serve.pools.contains_key(&config.generator);
+    if is_elsewhere && settings.chunk_reuse.is_some() {
+        bail!("chunk reuse needs a generator of this machine, and the settings name another's");
+    }
     if settings.writes && !is_elsewhere {
         let generator = locate(context, &config.generator)?;
         settings.generator.clone_from(&generator.name);
@@ -120,6 +132,7 @@ fn collection(
         name: collection_name(config, &project.root),
         folder: project.root.join(DATA_FOLDER),
         embedder: embedder.name.clone(),
+        chunks: (reuse::folder(&project.data_folder()), config.reuse.budget_bytes),
         settings,
     };
     Ok((collection, embedder))

@@ -15,6 +15,7 @@ use crate::endpoint::Endpoint;
 use crate::generator::Generator;
 use crate::models::locate;
 use crate::project::{LoadedEmbedder, Project, analyzer};
+use crate::reuse;
 
 /// The settings of answers under `config`, as they are stored with them.
 pub fn settings(config: &Config, filter: Option<String>) -> StoredSettings {
@@ -30,6 +31,7 @@ pub fn settings(config: &Config, filter: Option<String>) -> StoredSettings {
         generator: config.generator.clone(),
         endpoint: config.endpoint.clone(),
         kv_cache: config.kv_cache.name().to_owned(),
+        chunk_reuse: config.reuse.stored(),
         guarantee: None,
     }
 }
@@ -71,7 +73,8 @@ impl Session {
         Self::with_writer(project, context, snapshot, settings, Some(writer))
     }
 
-    fn with_writer(
+    /// As [`Session::open`], with `writer` in place of what the settings name.
+    pub fn with_writer(
         project: &Project,
         context: &Context,
         snapshot: Snapshot,
@@ -131,6 +134,11 @@ impl Session {
         Ok(query.iter().zip(other).map(|(x, y)| f64::from(x * y)).sum())
     }
 
+    /// The snapshot that is answered from.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
     /// Name of the snapshot that is answered from.
     pub fn snapshot_id(&self) -> String {
         self.snapshot.id().to_string()
@@ -163,11 +171,15 @@ fn writer(
     if !settings.writes {
         return Ok(None);
     }
+    reuse::check(settings)?;
     if let Some(url) = &settings.endpoint {
         let endpoint = Endpoint::new(url, &settings.generator, context.api_key.clone());
         return Ok(Some(Box::new(endpoint)));
     }
     let located = locate(context, &settings.generator)?;
     let stored = KvCacheName::named(&settings.kv_cache)?.into();
-    Ok(Some(Box::new(Generator::new(located, project.config.threads, stored))))
+    let place = (&*project.data_folder(), &*located.sha256);
+    let reuse = reuse::open(settings, place, project.config.reuse.budget_bytes)?;
+    let how = (project.config.threads, stored);
+    Ok(Some(Box::new(Generator::new(located, how, reuse))))
 }

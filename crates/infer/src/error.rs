@@ -38,8 +38,8 @@ pub enum Error {
     #[error("the prompt is empty")]
     EmptyPrompt,
 
-    #[error("a passage of {tokens} tokens was given the keys and values of {chunk}")]
-    OtherChunk { tokens: usize, chunk: usize },
+    #[error("keys and values of {chunk} tokens cannot stand at {at} of a prompt of {tokens}")]
+    Misplaced { at: usize, chunk: usize, tokens: usize },
 
     #[error("after {generated} tokens the constraint allows no token")]
     NothingAllowed { generated: usize },

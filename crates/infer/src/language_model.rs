@@ -43,6 +43,14 @@ pub(crate) struct Sequence {
     pub(crate) cache: KvCache,
 }
 
+impl Sequence {
+    /// Forgets the tokens from `len` on.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.tokens.truncate(len);
+        self.cache.truncate(len);
+    }
+}
+
 /// How a prompt is continued.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
@@ -269,11 +277,20 @@ impl LanguageModel {
         tools: &[serde_json::Value],
         beginning: &str,
     ) -> Result<Vec<u32>, Error> {
+        let text = self.chat_text(messages, tools)? + beginning;
+        Ok(self.tokenizer.encode(&text, Special::Parse)?)
+    }
+
+    /// The text of a chat prompt.
+    pub(crate) fn chat_text(
+        &self,
+        messages: &[Message],
+        tools: &[serde_json::Value],
+    ) -> Result<String, Error> {
         let Some(template) = &self.template else {
             return Err(Error::NoChatTemplate { path: self.path.clone() });
         };
-        let text = template.render_with_tools(messages, tools, true)? + beginning;
-        Ok(self.tokenizer.encode(&text, Special::Parse)?)
+        Ok(template.render_with_tools(messages, tools, true)?)
     }
 
     /// Whether the model's chat template has a place for tools.
@@ -301,7 +318,8 @@ impl LanguageModel {
     /// Reads all of `prompt`; the logits are those after its last token.
     pub(crate) fn read_prompt(&self, prompt: &[u32]) -> Result<(Sequence, Vec<f32>), Error> {
         let mut sequence = self.sequence(prompt)?;
-        let (logits, _) = self.read(&mut sequence, prompt, &mut |_| ControlFlow::Continue(()))?;
+        let mut go_on = |_: &str| ControlFlow::Continue(());
+        let (logits, _) = self.read(&mut sequence, (prompt, Logits::Last), &mut go_on)?;
         Ok((sequence, logits))
     }
 
@@ -316,22 +334,12 @@ impl LanguageModel {
         constraint: Option<&mut dyn Constraint>,
         on_piece: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Generation, Error> {
-        options.check()?;
-        options.sampling.check_tokens(self.tokenizer.vocab_size())?;
-        let start = Instant::now();
-        let mut sequence = self.sequence(prompt)?;
-        let cached_tokens = sequence.tokens.len();
-        let (logits, flow) = self.read(&mut sequence, prompt, on_piece)?;
-        let prefill = start.elapsed();
-        let done = if flow.is_break() {
-            Writer::new(self, (prompt, options), None, Box::new(on_piece)).finish(Finish::Cancelled)
-        } else {
-            self.continued(&mut sequence, logits, (prompt, options, constraint), on_piece)?
-        };
-        self.keep(sequence);
-        let timings =
-            Timings { prompt_tokens: prompt.len(), cached_tokens, prefill, ..done.timings };
-        Ok(Generation { timings, ..done })
+        self.generate_stitched((prompt, &[]), options, constraint, on_piece)
+    }
+
+    /// Forgets the sequence read last, which the next prompt may begin like.
+    pub fn forget(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Writes after a prompt that `sequence` holds.
@@ -369,7 +377,10 @@ impl LanguageModel {
             let (tokens, count) = writer.next_read(true);
             let start = Instant::now();
             let logits = self.forward(&mut sequence.cache, &tokens, Logits::Tail(count))?;
-            self.costs().learn(tokens.len(), start.elapsed());
+            // A pass over forced tokens does without the logits of most.
+            if count == tokens.len() {
+                self.costs().learn(count, start.elapsed());
+            }
             ended = writer.go_on(logits)?;
         }
     }
@@ -389,9 +400,7 @@ impl LanguageModel {
             return Ok(Sequence { tokens: Vec::new(), cache: self.decoder.new_cache() });
         };
         let common = last.tokens.iter().zip(prompt).take_while(|(a, b)| a == b).count();
-        let common = common.min(tokens - 1);
-        last.tokens.truncate(common);
-        last.cache.truncate(common);
+        last.truncate(common.min(tokens - 1));
         Ok(last)
     }
 
@@ -400,22 +409,26 @@ impl LanguageModel {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(sequence);
     }
 
-    /// Reads what `sequence` lacks of `prompt`.
-    fn read(
+    /// Reads what `sequence` lacks of `prompt`; gives `logits` of the last
+    /// tokens that it reads.
+    pub(crate) fn read(
         &self,
         sequence: &mut Sequence,
-        prompt: &[u32],
+        (prompt, logits): (&[u32], Logits),
         on_piece: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<(Vec<f32>, ControlFlow<()>), Error> {
-        let mut logits = Vec::new();
-        let from = sequence.tokens.len();
-        for (i, batch) in prompt[from..].chunks(PREFILL_BATCH).enumerate() {
-            if i != 0 && on_piece("").is_break() {
-                return Ok((logits, ControlFlow::Break(())));
+        let mut found = Vec::new();
+        let mut batches = prompt[sequence.tokens.len()..].chunks(PREFILL_BATCH).peekable();
+        while let Some(batch) = batches.next() {
+            let is_last = batches.peek().is_none();
+            let wanted = if is_last { logits } else { Logits::Tail(0) };
+            found = self.forward(&mut sequence.cache, batch, wanted)?;
+            sequence.tokens.extend(batch);
+            if !is_last && on_piece("").is_break() {
+                return Ok((found, ControlFlow::Break(())));
             }
-            logits = self.advance(sequence, batch)?;
         }
-        Ok((logits, ControlFlow::Continue(())))
+        Ok((found, ControlFlow::Continue(())))
     }
 
     /// Reads `tokens`; the logits are those after the last.

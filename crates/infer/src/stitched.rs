@@ -1,109 +1,90 @@
-//! Prompts of passages whose keys and values are known.
+//! Prompts in which keys and values of pieces are put in place of reading them.
 //!
-//! A passage is read once after what all prompts begin with, and its keys and
-//! values are put behind other passages later. It has not seen those, so that
-//! the answer may differ from that to a prompt which is read. The beginning of
-//! each passage can be read anew in its place, where the difference is largest:
-//! Hu et al. 2024, arXiv:2410.15332.
+//! A piece is read once after what all prompts begin with, and its keys and
+//! values are put behind other pieces later. It has not seen those, so that
+//! what follows may differ from what follows a prompt which is read. The
+//! beginning of each piece can be read anew in its place, where the difference
+//! is largest: Hu et al. 2024, arXiv:2410.15332.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Instant;
 
-use plumb_model::{KvCache, KvChunk, Logits};
+use plumb_model::{ChunkType, KvCache, KvChunk, Logits};
 
 use crate::language_model::Sequence;
-use crate::{Constraint, Error, Generation, LanguageModel, Options};
+use crate::writer::Writer;
+use crate::{Constraint, Error, Finish, Generation, LanguageModel, Options, Timings};
 
-/// A passage in a prompt.
-#[derive(Clone, Copy, Debug)]
-pub struct Passage<'a> {
-    /// Tokens before it that differ from prompt to prompt, such as its number:
-    /// always read.
-    pub label: &'a [u32],
-    pub tokens: &'a [u32],
-    /// What [`LanguageModel::chunk`] made of `tokens`; without it they are read.
-    pub chunk: Option<&'a KvChunk>,
+/// Keys and values that stand in a prompt in place of tokens that are read.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// Position in the prompt of the first such token.
+    pub at: usize,
+    /// Of the piece that these tokens end.
+    pub chunk: Arc<KvChunk>,
+    /// Tokens of the piece before that, which are read.
+    pub skipped: usize,
 }
 
-/// A prompt in pieces.
-#[derive(Clone, Copy, Debug)]
-pub struct StitchedPrompt<'a> {
-    /// What the chunks were read after.
-    pub head: &'a [u32],
-    pub passages: &'a [Passage<'a>],
-    /// At least one token.
-    pub tail: &'a [u32],
-    /// The part of each passage, from its beginning, that is read although it
-    /// has a chunk: from 0 to 1.
-    pub fresh: f32,
+impl Kept {
+    /// Position after the last token.
+    pub(crate) fn end(&self) -> usize {
+        self.at + self.chunk.tokens().saturating_sub(self.skipped)
+    }
+
+    /// Whether it is what reading gives, to the bit: a beginning as it was read.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.at == 0 && self.skipped == 0 && self.chunk.stored() == ChunkType::F16
+    }
 }
 
-impl StitchedPrompt<'_> {
-    /// All tokens.
-    pub fn tokens(&self) -> Vec<u32> {
-        let mut all = self.head.to_vec();
-        for passage in self.passages {
-            all.extend(passage.label.iter().chain(passage.tokens));
-        }
-        all.extend(self.tail);
-        all
-    }
+/// Tokens of a prompt whose keys and values are those that reading gives.
+pub(crate) fn exact_tokens(kept: &[Kept]) -> usize {
+    kept.iter().find(|kept| !kept.is_exact()).map_or(usize::MAX, |kept| kept.at)
+}
 
-    /// Tokens of a passage that are read.
-    fn fresh_tokens(&self, passage: &Passage<'_>) -> usize {
-        let tokens = passage.tokens.len();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share")]
-        let fresh = (self.fresh.clamp(0.0, 1.0) * tokens as f32).ceil() as usize;
-        if passage.chunk.is_some() { fresh.min(tokens) } else { tokens }
+/// Fails unless `kept` stand in a prompt of `tokens` tokens, one after the
+/// other, and leave the last token to be read.
+pub(crate) fn check(kept: &[Kept], tokens: usize) -> Result<(), Error> {
+    let mut free = 0;
+    for kept in kept {
+        if kept.at < free || kept.end() <= kept.at || tokens <= kept.end() {
+            return Err(Error::Misplaced { at: kept.at, chunk: kept.chunk.tokens(), tokens });
+        }
+        free = kept.end();
     }
-
-    /// Fails if it is no prompt for `model`.
-    fn check(&self, model: &LanguageModel) -> Result<(), Error> {
-        if !(0.0..=1.0).contains(&self.fresh) {
-            let (value, range) = (self.fresh.to_string(), "from 0 to 1");
-            return Err(Error::Setting { field: "fresh", value, range });
-        }
-        if self.tail.is_empty() {
-            return Err(Error::EmptyPrompt);
-        }
-        let has_other_length = |passage: &&Passage<'_>| {
-            passage.chunk.is_some_and(|chunk| chunk.tokens() != passage.tokens.len())
-        };
-        if let Some(passage) = self.passages.iter().find(has_other_length) {
-            let (tokens, chunk) = (passage.tokens.len(), passage.chunk.map_or(0, KvChunk::tokens));
-            return Err(Error::OtherChunk { tokens, chunk });
-        }
-        let (tokens, context) = (self.tokens().len(), model.context());
-        if context < tokens {
-            return Err(Error::PromptTooLong { tokens, context });
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 impl LanguageModel {
-    /// Keys and values of a passage that is read after `head`.
+    /// Keys and values of a piece that is read after `head`, kept as `stored`.
     ///
     /// Fails if the model's keys cannot be moved, as those of learned positions
     /// and of rotations that change with the length of a text.
-    pub fn chunk(&self, head: &[u32], passage: &[u32]) -> Result<KvChunk, Error> {
+    pub fn chunk(&self, head: &[u32], piece: &[u32], stored: ChunkType) -> Result<KvChunk, Error> {
         self.decoder().check_movable()?;
-        let mut cache = self.head(head)?;
-        let start = cache.len();
-        self.forward(&mut cache, passage, Logits::Tail(0))?;
-        Ok(self.decoder().copy(&cache, start..cache.len())?)
+        let mut cache = self.head(if head.is_empty() { piece } else { head })?;
+        if !head.is_empty() {
+            self.forward(&mut cache, piece, Logits::Tail(0))?;
+        }
+        let chunk = self.decoder().copy(&cache, head.len()..cache.len())?;
+        Ok(self.decoder().store_as(self.pool(), chunk, stored)?)
     }
 
     /// The logits (V) after a prompt of which only a part is read.
-    pub fn stitched_logits(&self, prompt: &StitchedPrompt<'_>) -> Result<Vec<f32>, Error> {
-        Ok(self.stitch(prompt)?.1)
+    pub fn stitched_logits(&self, prompt: &[u32], kept: &[Kept]) -> Result<Vec<f32>, Error> {
+        let (sequence, read, _) = self.stitch((prompt, kept), &mut go_on)?;
+        self.keep_exact(sequence, kept);
+        Ok(read.logits)
     }
 
-    /// Continues a prompt of which only a part is read, as
-    /// [`generate`](Self::generate) does one that is.
+    /// Continues `prompt`, in which `kept` stand in place of what is read.
+    ///
+    /// For the rest see [`generate`](Self::generate).
     pub fn generate_stitched(
         &self,
-        prompt: &StitchedPrompt<'_>,
+        (prompt, kept): (&[u32], &[Kept]),
         options: &Options,
         constraint: Option<&mut dyn Constraint>,
         on_piece: &mut dyn FnMut(&str) -> ControlFlow<()>,
@@ -111,44 +92,62 @@ impl LanguageModel {
         options.check()?;
         options.sampling.check_tokens(self.tokenizer().vocab_size())?;
         let start = Instant::now();
-        let (mut sequence, logits) = self.stitch(prompt)?;
-        let read = prompt.passages.iter().map(|p| p.label.len() + prompt.fresh_tokens(p));
-        let cached = sequence.tokens.len() - prompt.tail.len() - read.sum::<usize>();
+        let (mut sequence, read, flow) = self.stitch((prompt, kept), on_piece)?;
         let prefill = start.elapsed();
-        let tokens = sequence.tokens.clone();
-        let mut done =
-            self.continued(&mut sequence, logits, (&tokens, options, constraint), on_piece)?;
-        // The sequence is not kept: what it holds is not what reading gives.
-        (done.timings.cached_tokens, done.timings.prefill) = (cached, prefill);
-        Ok(done)
+        let done = if flow.is_break() {
+            Writer::new(self, (prompt, options), None, Box::new(on_piece)).finish(Finish::Cancelled)
+        } else {
+            self.continued(&mut sequence, read.logits, (prompt, options, constraint), on_piece)?
+        };
+        self.keep_exact(sequence, kept);
+        let (prompt_tokens, cached_tokens) = (prompt.len(), read.cached);
+        let timings = Timings { prompt_tokens, cached_tokens, prefill, ..done.timings };
+        Ok(Generation { timings, ..done })
     }
 
-    /// Puts a prompt together, and returns the logits after it.
-    fn stitch(&self, prompt: &StitchedPrompt<'_>) -> Result<(Sequence, Vec<f32>), Error> {
-        prompt.check(self)?;
-        let mut cache = self.head(prompt.head)?;
-        let mut unread: Vec<u32> = Vec::new();
-        for passage in prompt.passages {
-            let fresh = prompt.fresh_tokens(passage);
-            unread.extend(passage.label.iter().chain(&passage.tokens[..fresh]));
-            if let Some(chunk) = passage.chunk.filter(|_| fresh < passage.tokens.len()) {
-                if !unread.is_empty() {
-                    self.forward(&mut cache, &unread, Logits::Tail(0))?;
-                    unread.clear();
-                }
-                self.decoder().append(self.pool(), &mut cache, chunk, fresh)?;
+    /// Reads a prompt, and puts in what is kept of it.
+    fn stitch(
+        &self,
+        (prompt, kept): (&[u32], &[Kept]),
+        on_piece: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<(Sequence, Read, ControlFlow<()>), Error> {
+        let mut sequence = self.sequence(prompt)?;
+        check(kept, prompt.len())?;
+        sequence.truncate(exact_tokens(kept));
+        let mut cached = sequence.tokens.len();
+        for kept in kept {
+            if kept.end() <= sequence.tokens.len() {
+                continue;
             }
+            // Only a beginning may be known in part.
+            sequence.truncate(kept.at);
+            cached = cached.min(kept.at);
+            let before = (&prompt[..kept.at], Logits::Tail(0));
+            let (_, flow) = self.read(&mut sequence, before, on_piece)?;
+            if flow.is_break() {
+                return Ok((sequence, Read { logits: Vec::new(), cached }, flow));
+            }
+            self.place(&mut sequence.cache, kept)?;
+            sequence.tokens.extend(&prompt[kept.at..kept.end()]);
+            cached += kept.end() - kept.at;
         }
-        unread.extend(prompt.tail);
-        let logits = self.forward(&mut cache, &unread, Logits::Last)?;
-        Ok((Sequence { tokens: prompt.tokens(), cache }, logits))
+        let (logits, flow) = self.read(&mut sequence, (prompt, Logits::Last), on_piece)?;
+        Ok((sequence, Read { logits, cached }, flow))
+    }
+
+    /// Puts `kept` behind what `cache` holds.
+    pub(crate) fn place(&self, cache: &mut KvCache, kept: &Kept) -> Result<(), Error> {
+        Ok(self.decoder().append(self.pool(), cache, &kept.chunk, kept.skipped)?)
+    }
+
+    /// Keeps what was read of a sequence before the first part that was not.
+    fn keep_exact(&self, mut sequence: Sequence, kept: &[Kept]) {
+        sequence.truncate(exact_tokens(kept));
+        self.keep(sequence);
     }
 
     /// A cache that holds `head`, which is kept for the next prompt.
     fn head(&self, head: &[u32]) -> Result<KvCache, Error> {
-        if head.is_empty() {
-            return Ok(self.new_cache());
-        }
         let mut sequence = self.sequence(head)?;
         let unread = head[sequence.tokens.len()..].to_vec();
         self.forward(&mut sequence.cache, &unread, Logits::Tail(0))?;
@@ -157,4 +156,16 @@ impl LanguageModel {
         self.keep(sequence);
         Ok(cache)
     }
+}
+
+/// What came of reading a prompt.
+struct Read {
+    /// After its last token, shape (V); none if it was broken off.
+    logits: Vec<f32>,
+    /// Tokens that were known.
+    cached: usize,
+}
+
+fn go_on(_: &str) -> ControlFlow<()> {
+    ControlFlow::Continue(())
 }

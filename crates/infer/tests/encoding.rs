@@ -82,8 +82,13 @@ fn write(engine: &Engine, prompt: Vec<u32>) -> (Ticket, Receiver<Generation>) {
         }
         ControlFlow::Continue(())
     };
-    let request =
-        Request { prompt, options: options(), constraint: None, priority: Priority::Interactive };
+    let request = Request {
+        prompt,
+        kept: Vec::new(),
+        options: options(),
+        constraint: None,
+        priority: Priority::Interactive,
+    };
     (engine.submit(request, Box::new(on_event)).unwrap(), receiver)
 }
 
@@ -224,6 +229,7 @@ fn an_engine_without_a_generator_refuses_to_write_and_one_that_stops_cancels() {
     let (engine, model) = (Engine::start(None, EngineSettings::default()).unwrap(), embedder());
     let request = Request {
         prompt: vec![1],
+        kept: Vec::new(),
         options: options(),
         constraint: None,
         priority: Priority::Interactive,

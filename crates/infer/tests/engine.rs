@@ -60,7 +60,8 @@ fn options(i: usize, speculation: bool) -> Options {
 }
 
 fn request(prompt: Vec<u32>, options: Options) -> Request {
-    Request { prompt, options, constraint: None, priority: Priority::Interactive }
+    let kept = Vec::new();
+    Request { prompt, kept, options, constraint: None, priority: Priority::Interactive }
 }
 
 /// Submits, and returns what the last event will be.

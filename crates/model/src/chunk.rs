@@ -7,21 +7,38 @@
 
 use std::ops::Range;
 
-use plumb_kernels::{DType, Pool, Rotation, dequantize};
+use plumb_kernels::{DType, Pool, Rotation, dequantize, quantize_q8_0};
 
 use crate::decoder::{Decoder, KvCache};
 use crate::rope::{Reach, Rope};
 use crate::{DecoderSpec, Error};
 
-/// Bytes of a half float.
-const HALF: usize = 2;
+/// How the numbers of a chunk are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChunkType {
+    /// As half floats, which is what a cache holds.
+    F16,
+    /// As blocks of 32 integers of eight bits with a half float that scales
+    /// them (`Q8_0` of GGUF): about half the bytes, and another rounding.
+    Q8,
+}
 
-/// Keys and values of consecutive tokens, as half floats.
+impl ChunkType {
+    fn dtype(self) -> DType {
+        match self {
+            Self::F16 => DType::F16,
+            Self::Q8 => DType::Q8_0,
+        }
+    }
+}
+
+/// Keys and values of consecutive tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KvChunk {
     tokens: usize,
     /// Position of the first, for which its key is rotated.
     start: usize,
+    stored: ChunkType,
     /// Little-endian, shape (layers, 2, T, K, E): keys, then values.
     bytes: Vec<u8>,
 }
@@ -37,6 +54,11 @@ impl KvChunk {
         self.start
     }
 
+    /// How its numbers are kept.
+    pub fn stored(&self) -> ChunkType {
+        self.stored
+    }
+
     /// All numbers, as [`from_bytes`](Self::from_bytes) takes them.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
@@ -47,10 +69,10 @@ impl KvChunk {
     pub fn from_bytes(
         spec: &DecoderSpec,
         (tokens, start): (usize, usize),
-        bytes: Vec<u8>,
+        (stored, bytes): (ChunkType, Vec<u8>),
     ) -> Option<Self> {
-        let wanted = bytes_of_token(spec).checked_mul(tokens)?;
-        (0 < tokens && bytes.len() == wanted).then_some(Self { tokens, start, bytes })
+        let wanted = bytes_of_token(spec, stored)?.checked_mul(tokens)?;
+        (0 < tokens && bytes.len() == wanted).then_some(Self { tokens, start, stored, bytes })
     }
 
     /// Part `part` of `parts` (keys and values of each layer), without the first
@@ -58,15 +80,21 @@ impl KvChunk {
     fn numbers(&self, pool: &Pool, (part, parts): (usize, usize), skipped: usize) -> Vec<f32> {
         let len = self.bytes.len() / parts;
         let bytes = &self.bytes[part * len..][skipped * (len / self.tokens)..len];
-        let mut numbers = vec![0.0; bytes.len() / HALF];
-        dequantize(pool.isa(), DType::F16, bytes, &mut numbers);
-        numbers
+        numbers(pool, self.stored, bytes)
     }
 }
 
-/// Bytes of a token's keys and values in all layers.
-fn bytes_of_token(spec: &DecoderSpec) -> usize {
-    spec.layers * 2 * spec.kv_heads * spec.head_width * HALF
+fn numbers(pool: &Pool, stored: ChunkType, bytes: &[u8]) -> Vec<f32> {
+    let dtype = stored.dtype();
+    let mut numbers = vec![0.0; bytes.len() / dtype.block_bytes() * dtype.block_len()];
+    dequantize(pool.isa(), dtype, bytes, &mut numbers);
+    numbers
+}
+
+/// Bytes of a token's keys and values in all layers, or `None` if its keys are
+/// no whole blocks.
+fn bytes_of_token(spec: &DecoderSpec, stored: ChunkType) -> Option<usize> {
+    Some(2 * spec.layers * stored.dtype().bytes_of(spec.kv_heads * spec.head_width)?)
 }
 
 impl Decoder {
@@ -84,12 +112,33 @@ impl Decoder {
     pub fn copy(&self, cache: &KvCache, positions: Range<usize>) -> Result<KvChunk, Error> {
         let refused = || Error::NotMovable { architecture: self.spec().architecture.clone() };
         self.check_movable()?;
-        let mut bytes = Vec::with_capacity(bytes_of_token(self.spec()) * positions.len());
+        let token = bytes_of_token(self.spec(), ChunkType::F16).unwrap_or_default();
+        let mut bytes = Vec::with_capacity(token * positions.len());
         for layer in &cache.layers {
             let copied = layer.halves(positions.clone()).ok_or_else(refused)?;
             bytes.extend(copied.into_iter().flatten());
         }
-        Ok(KvChunk { tokens: positions.len(), start: positions.start, bytes })
+        let stored = ChunkType::F16;
+        Ok(KvChunk { tokens: positions.len(), start: positions.start, stored, bytes })
+    }
+
+    /// `chunk`, of half floats, with its numbers kept as `stored`.
+    ///
+    /// Fails if the keys of a token are no whole number of blocks.
+    pub fn store_as(
+        &self,
+        pool: &Pool,
+        chunk: KvChunk,
+        stored: ChunkType,
+    ) -> Result<KvChunk, Error> {
+        if chunk.stored == stored {
+            return Ok(chunk);
+        }
+        if stored == ChunkType::F16 || bytes_of_token(self.spec(), stored).is_none() {
+            return Err(Error::NotMovable { architecture: self.spec().architecture.clone() });
+        }
+        let bytes = quantize_q8_0(&numbers(pool, chunk.stored, &chunk.bytes));
+        Ok(KvChunk { stored, bytes, ..chunk })
     }
 
     /// Adds `chunk` without its first `skipped` tokens to `cache`, as if they

@@ -28,7 +28,7 @@ mod spec;
 mod weights;
 mod workspace;
 
-pub use chunk::KvChunk;
+pub use chunk::{ChunkType, KvChunk};
 pub use decoder::{Decoder, KvCache, Logits, Run};
 pub use encoder::{Encoder, Input};
 pub use encoder_spec::{EncoderSpec, Pooling};

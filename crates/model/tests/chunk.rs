@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use plumb_kernels::{DType, Isa, Pool, dequantize};
-use plumb_model::{Decoder, Error, KvCache, KvChunk, Logits};
+use plumb_model::{ChunkType, Decoder, Error, KvCache, KvChunk, Logits};
 
 /// Families whose keys can be moved: plain, stretched in three ways, and with
 /// layers that see a window and are rotated otherwise.
@@ -98,7 +98,33 @@ fn what_cannot_be_moved_is_refused() {
     let chunk = decoder.copy(&cache, 2..4).unwrap();
     let back = decoder.append(&pool(), &mut decoder.new_cache(), &chunk, 0);
     assert!(matches!(back, Err(Error::NotMovable { .. })));
-    assert!(KvChunk::from_bytes(decoder.spec(), (2, 2), chunk.as_bytes().to_vec()).is_some());
-    assert!(KvChunk::from_bytes(decoder.spec(), (3, 2), chunk.as_bytes().to_vec()).is_none());
-    assert!(KvChunk::from_bytes(decoder.spec(), (0, 0), Vec::new()).is_none());
+    let bytes = |stored| (stored, chunk.as_bytes().to_vec());
+    let with = |place, bytes| KvChunk::from_bytes(decoder.spec(), place, bytes);
+    assert!(with((2, 2), bytes(ChunkType::F16)).is_some());
+    assert!(with((2, 2), bytes(ChunkType::Q8)).is_none());
+    assert!(with((3, 2), bytes(ChunkType::F16)).is_none());
+    assert!(with((0, 0), (ChunkType::F16, Vec::new())).is_none());
+}
+
+#[test]
+fn eight_bits_take_about_half_and_lose_little() {
+    let (head, passage, tail) = ([3, 4, 5], [6, 7, 8, 9, 10, 11], [12, 13]);
+    let decoder = load("qwen3");
+    let mut cache = decoder.new_cache();
+    read(&decoder, &mut cache, &head);
+    let mut before = cache.clone();
+    read(&decoder, &mut cache, &passage);
+    let halves = decoder.copy(&cache, 3..9).unwrap();
+    let want = read(&decoder, &mut cache, &tail);
+    let bytes = decoder.store_as(&pool(), halves.clone(), ChunkType::Q8).unwrap();
+    assert_eq!(bytes.as_bytes().len() * 64, halves.as_bytes().len() * 34);
+    let kept = (bytes.stored(), bytes.as_bytes().to_vec());
+    let again = KvChunk::from_bytes(decoder.spec(), (6, 3), kept).unwrap();
+    assert_eq!(again, bytes);
+    decoder.append(&pool(), &mut before, &bytes, 0).unwrap();
+    let found = read(&decoder, &mut before, &tail);
+    let size = want.iter().copied().map(f32::abs).fold(0.0, f32::max);
+    let furthest = found.iter().zip(&want).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(furthest <= 0.05 * size, "{furthest} of {size}");
+    assert_ne!(found, want, "the test sees no rounding");
 }

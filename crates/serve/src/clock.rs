@@ -13,9 +13,14 @@ pub(crate) fn unix_millis() -> u64 {
     u64::try_from(since_1970().as_millis()).unwrap_or(u64::MAX)
 }
 
+/// The time of day.
 #[expect(clippy::disallowed_methods, reason = "served objects say when they were made")]
+pub(crate) fn system_time() -> SystemTime {
+    SystemTime::now()
+}
+
 fn since_1970() -> std::time::Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    system_time().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// An id that no other object of this process has, such as

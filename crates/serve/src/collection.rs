@@ -9,7 +9,7 @@ use plumb_answer::{
     Answer, ModelId, OnEvent, Recorder, Settings as AnswerSettings, Sources, Status, StoredAnswer,
     StoredSettings, Turn, Writer,
 };
-use plumb_infer::Embedder;
+use plumb_infer::{ChunkStore, Embedder, Reuse};
 use plumb_store::{Journal, Reader, Snapshot, Store};
 use plumb_text::Analyzer;
 use tokio::runtime::Handle;
@@ -44,6 +44,8 @@ pub struct Collection {
     generator: Option<Arc<Generator>>,
     /// Words answers in its place.
     pool: Option<PoolWriter>,
+    /// How the generator reuses what it read of evidence.
+    reuse: Option<Reuse>,
     reader: Mutex<Reader>,
     answers: Mutex<Journal>,
 }
@@ -71,6 +73,7 @@ impl Collection {
         } else {
             None
         };
+        let reuse = generator.as_ref().map(|generator| reuse(source, generator)).transpose()?;
         let resolved = source.settings.resolve();
         Ok(Self {
             name: name(),
@@ -83,6 +86,7 @@ impl Collection {
             resolved: resolved.map_err(|source| Error::Answers { name: name(), source })?,
             generator,
             pool,
+            reuse: reuse.flatten(),
             reader: Mutex::new(reader),
             answers: Mutex::new(Journal::open(&source.folder.join("answers.log")).map_err(failed)?),
         })
@@ -133,7 +137,8 @@ impl Collection {
             return Some(Box::new(pool.clone()));
         }
         let generator = self.generator.as_ref()?;
-        Some(Box::new(generator.writer(is_cancelled.clone())))
+        let writer = generator.writer(is_cancelled.clone());
+        Some(Box::new(writer.reusing(self.reuse.clone())))
     }
 
     /// How many tokens `text` has for the generator, or else for the embedder.
@@ -168,6 +173,16 @@ impl Collection {
         let seconds = (ms("embed") + ms("search")) / 1e3;
         app.metrics.retrieval_seconds.observe(&[&self.name], seconds);
     }
+}
+
+/// What `generator` reuses for the answers of `source`, if anything.
+fn reuse(source: &CollectionSource, generator: &Generator) -> Result<Option<Reuse>, Error> {
+    let Some(reuse) = &source.settings.chunk_reuse else { return Ok(None) };
+    let (folder, budget) = &source.chunks;
+    let model = generator.id.sha256.as_deref().unwrap_or(&generator.id.name);
+    let store = ChunkStore::new(folder, model, *budget);
+    let failed = |error| Error::Reuse { name: source.name.clone(), source: error };
+    Ok(Some(reuse.open(store, clock::system_time).map_err(failed)?))
 }
 
 /// Opens the index; an empty one is made where there is none.

@@ -28,6 +28,9 @@ pub enum Error {
     #[error("the settings of the collection `{name}` cannot be used")]
     Answers { name: String, source: plumb_answer::Error },
 
+    #[error("the answers of the collection `{name}` cannot reuse what was read")]
+    Reuse { name: String, source: plumb_infer::Error },
+
     #[error("the collection `{collection}` wants the model `{model}`, which is not served")]
     NoModel { collection: String, model: String },
 

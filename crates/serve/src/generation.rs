@@ -66,6 +66,7 @@ impl Generating {
             let constraint = job.grammar.as_ref().map(Grammar::constraint);
             let request = Request {
                 prompt: job.prompt.clone(),
+                kept: Vec::new(),
                 options,
                 constraint: constraint.map(|c| Box::new(c) as _),
                 priority: Priority::Interactive,

@@ -64,6 +64,9 @@ pub struct CollectionSource {
     /// How questions are answered; the generator is named among
     /// [`Settings::generators`].
     pub settings: StoredSettings,
+    /// Where the generator keeps what it read of evidence, if the settings say
+    /// that it does, and how many bytes of it.
+    pub chunks: (PathBuf, u64),
 }
 
 /// What one request, and all together, may take.

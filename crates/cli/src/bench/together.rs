@@ -32,6 +32,7 @@ pub(super) fn measure(
                 Options { max_tokens: generate, speculation: false, ..Options::default() };
             let request = Request {
                 prompt: spread_tokens(8, round, model.tokenizer().vocab_size())?,
+                kept: Vec::new(),
                 options,
                 constraint: Some(Box::new(Always(1234))),
                 priority: Priority::Interactive,

@@ -27,7 +27,7 @@ use queue::{Limits, Queue, Waiting};
 
 pub use encoding::{EmbedRequest, Encoded, OnDone, RerankRequest};
 
-use crate::{Constraint, Error, Generation, LanguageModel, Options};
+use crate::{Constraint, Error, Generation, Kept, LanguageModel, Options};
 
 /// How much an engine takes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +81,8 @@ pub enum Priority {
 pub struct Request {
     /// Tokens of the prompt.
     pub prompt: Vec<u32>,
+    /// What stands in the prompt in place of tokens that are read.
+    pub kept: Vec<Kept>,
     pub options: Options,
     pub constraint: Option<Box<dyn Constraint + Send>>,
     pub priority: Priority,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::encoding::Job;
 use super::{EngineSettings, EngineStatus, OnEvent, Priority, Request, Slice};
-use crate::Error;
+use crate::{Error, stitched};
 
 /// A request with those that care about it.
 pub(super) struct Waiting {
@@ -23,6 +23,13 @@ impl Waiting {
     /// Tokens that it may come to hold.
     pub(super) fn room(&self) -> usize {
         self.request.prompt.len() + self.request.options.max_tokens
+    }
+
+    /// The beginning of the prompt that others may have read, and that may be
+    /// shared with others.
+    pub(super) fn shareable(&self) -> &[u32] {
+        let prompt = &self.request.prompt;
+        &prompt[..prompt.len().min(stitched::exact_tokens(&self.request.kept))]
     }
 }
 
@@ -137,6 +144,7 @@ impl Queue {
         if tokens == 0 {
             return Err(Error::EmptyPrompt);
         }
+        stitched::check(&request.kept, tokens)?;
         let context = context.min(self.settings.cache_tokens);
         if context < tokens {
             return Err(Error::PromptTooLong { tokens, context });

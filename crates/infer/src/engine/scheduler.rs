@@ -143,18 +143,19 @@ impl<'m> Scheduler<'m> {
     /// Whether another request reads a beginning of the same prompt, which the
     /// tree will know when it is done.
     fn may_soon_share(&self, next: &Waiting) -> bool {
-        let prompt = &next.request.prompt;
-        self.running
-            .iter()
-            .take(self.settings.max_running)
-            .any(|s| s.is_reading() && s.cache.len() + WORTH_WAITING <= common(&s.prompt, prompt))
+        let prompt = next.shareable();
+        let running = self.running.iter().take(self.settings.max_running);
+        running.filter(|s| s.is_reading()).any(|sequence| {
+            sequence.cache.len() + WORTH_WAITING <= common(sequence.shareable(), prompt)
+        })
     }
 
     /// Starts a request for whose tokens, and the cached ones, `left` is room.
     fn begin(&mut self, next: Waiting, left: usize) {
         // The last token of a prompt must be read for its logits.
-        let prompt = &next.request.prompt;
-        let (cache, _) = self.known.find(&prompt[..prompt.len() - 1]);
+        let most = next.request.prompt.len() - 1;
+        let prompt = next.shareable();
+        let (cache, _) = self.known.find(&prompt[..prompt.len().min(most)]);
         let kept = left - next.room();
         self.known.shrink(kept);
         let at = self.running.partition_point(|s| s.priority <= next.request.priority);
@@ -176,7 +177,10 @@ impl<'m> Scheduler<'m> {
             })
             .collect();
         let result = self.model.forward_all(&mut runs);
-        if let [run] = &*runs {
+        // A prompt's pass does without the logits of most of its tokens.
+        if let [run] = &*runs
+            && run.logits == Logits::Tail(run.tokens.len())
+        {
             self.model.costs().learn(run.tokens.len(), started.elapsed());
         }
         match result {
@@ -220,7 +224,8 @@ impl<'m> Scheduler<'m> {
             let was_reading = sequence.is_reading();
             if was_reading && wish.logits != 0 {
                 // Those that run with it can share it from now on.
-                self.known.insert(&sequence.prompt, sequence.cache.clone());
+                let (tokens, cache) = sequence.shareable_state();
+                self.known.insert(tokens, cache);
             }
             sequence.go_on(logits[start..end].to_vec());
             start = end;

@@ -1,5 +1,6 @@
 //! A request that runs.
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,8 +10,9 @@ use plumb_model::KvCache;
 
 use super::queue::Waiting;
 use super::{Event, OnEvent, Priority};
+use crate::stitched::exact_tokens;
 use crate::writer::Writer;
-use crate::{Constraint, Error, Finish, Generation, LanguageModel, Options, Timings};
+use crate::{Constraint, Error, Finish, Generation, Kept, LanguageModel, Options, Timings};
 
 /// What of a request is being done.
 enum Stage<'m> {
@@ -24,12 +26,16 @@ enum Stage<'m> {
 /// A sequence with its cache.
 pub(super) struct Sequence<'m> {
     model: &'m LanguageModel,
-    pub(super) prompt: Vec<u32>,
+    prompt: Vec<u32>,
+    /// What is still to be put into the prompt in place of reading.
+    kept: VecDeque<Kept>,
+    /// Tokens whose keys and values are those that reading gives.
+    exact: usize,
     options: Options,
     pub(super) priority: Priority,
     stage: Stage<'m>,
     pub(super) cache: KvCache,
-    /// Tokens of the prompt that an earlier sequence had read.
+    /// Tokens of the prompt that were known.
     cached: usize,
     /// When it ended, what the cache holds.
     known: Vec<u32>,
@@ -48,12 +54,19 @@ pub(super) struct Wish {
 
 impl<'m> Sequence<'m> {
     /// Begins with a cache that holds the first tokens of the prompt.
-    pub(super) fn new(model: &'m LanguageModel, waiting: Waiting, cache: KvCache) -> Self {
+    pub(super) fn new(model: &'m LanguageModel, waiting: Waiting, mut cache: KvCache) -> Self {
         let Waiting { request, on_event, is_cancelled } = waiting;
         let now = Instant::now();
+        let exact = exact_tokens(&request.kept);
+        let mut kept = VecDeque::from(request.kept);
+        while kept.pop_front_if(|kept| kept.end() <= cache.len()).is_some() {}
+        // A beginning that is known only in part.
+        cache.truncate(kept.front().map_or(usize::MAX, |kept| kept.at));
         Self {
             model,
             prompt: request.prompt,
+            kept,
+            exact,
             options: request.options,
             priority: request.priority,
             stage: Stage::Reading(request.constraint),
@@ -91,10 +104,30 @@ impl<'m> Sequence<'m> {
             let (tokens, logits) = writer.next_read(may_draft);
             return Wish { tokens, logits };
         }
-        let left = &self.prompt[self.cache.len()..];
+        while let Some(kept) = self.kept.pop_front_if(|kept| kept.at == self.cache.len()) {
+            if let Err(error) = self.model.place(&mut self.cache, &kept) {
+                self.fail(error);
+                return Wish { tokens: Vec::new(), logits: 0 };
+            }
+            self.cached += kept.end() - kept.at;
+        }
+        let end = self.kept.front().map_or(self.prompt.len(), |kept| kept.at);
+        let left = &self.prompt[self.cache.len()..end];
         let tokens = left[..left.len().min(budget)].to_vec();
-        let logits = usize::from(tokens.len() == left.len());
+        let logits = usize::from(self.cache.len() + tokens.len() == self.prompt.len());
         Wish { tokens, logits }
+    }
+
+    /// The beginning of the prompt that others may share.
+    pub(super) fn shareable(&self) -> &[u32] {
+        &self.prompt[..self.prompt.len().min(self.exact)]
+    }
+
+    /// The same once it is read, with the state after it.
+    pub(super) fn shareable_state(&self) -> (&[u32], KvCache) {
+        let (tokens, mut cache) = (self.shareable(), self.cache.clone());
+        cache.truncate(tokens.len());
+        (tokens, cache)
     }
 
     /// Takes the logits that the last wish asked for, if any.
@@ -150,6 +183,7 @@ impl<'m> Sequence<'m> {
     /// Ends it with what was written.
     pub(super) fn end(&mut self, finish: Finish) {
         self.known = self.known();
+        self.known.truncate(self.exact);
         self.cache.truncate(self.known.len());
         let stage = std::mem::replace(&mut self.stage, Stage::Ended);
         let mut done = match stage {

@@ -136,11 +136,15 @@ impl Tokenizer {
         }
     }
 
-    /// The ids of plain `text` ([`Special::Plain`]), each with the bytes of
-    /// `text` that it stands for. A token that holds part of a character has
-    /// the range of the whole character.
-    pub fn encode_with_offsets(&self, text: &str) -> Result<Vec<(u32, Range<usize>)>, Error> {
-        self.place(text, Special::Plain)
+    /// The ids of `text`, each with the bytes of `text` that it stands for. A
+    /// token that holds part of a character has the range of the whole
+    /// character.
+    pub fn encode_with_offsets(
+        &self,
+        text: &str,
+        special: Special,
+    ) -> Result<Vec<(u32, Range<usize>)>, Error> {
+        self.place(text, special)
     }
 
     /// How many tokens plain `text` has, without added special tokens.

@@ -213,7 +213,7 @@ fn tokenizer_json_is_read_without_its_truncation() {
     assert_eq!(tokenizer.encode("one [SEP]", Special::Parse).unwrap(), [2, 1]);
     assert_eq!(tokenizer.encode("one [SEP]", Special::Plain).unwrap()[..1], [2]);
     assert_eq!(tokenizer.decode(&[2, 4, 2, 3, 1]), "one two ones");
-    assert_eq!(tokenizer.encode_with_offsets("Ones!").unwrap()[1], (3, 3..4));
+    assert_eq!(tokenizer.encode_with_offsets("Ones!", Special::Plain).unwrap()[1], (3, 3..4));
     assert_eq!(tokenizer.eos(), Some(1));
 }
 
@@ -243,7 +243,7 @@ proptest! {
     #[test]
     fn sentencepiece_text_round_trips_and_offsets_point_at_it(text in "[abc \\n\u{e9}\u{1f600}]{0,30}") {
         let tokenizer = Tokenizer::from_gguf(&sentence_piece()).unwrap();
-        let tokens = tokenizer.encode_with_offsets(&text).unwrap();
+        let tokens = tokenizer.encode_with_offsets(&text, Special::Plain).unwrap();
         prop_assert!(tokens.iter().all(|(_, range)| text.get(range.clone()).is_some()));
         let ends: Vec<usize> = tokens.iter().map(|(_, range)| range.end).collect();
         prop_assert!(ends.is_sorted());
