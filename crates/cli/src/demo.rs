@@ -90,6 +90,13 @@ pub fn run(args: &DemoArgs, context: &Context) -> Result<Exit> {
     Ok(if as_expected { Exit::Done } else { Exit::Failed })
 }
 
+/// The text of all pages of the handbook, in the order of their names.
+pub fn handbook() -> String {
+    let mut pages: Vec<_> = HANDBOOK.files().collect();
+    pages.sort_by_key(|page| page.path());
+    pages.into_iter().filter_map(|page| page.contents_utf8()).collect()
+}
+
 /// Names the collection of a new demo after what is in it, not after its folder.
 fn name_collection(root: &Path) -> Result<()> {
     let path = root.join("plumb.toml");

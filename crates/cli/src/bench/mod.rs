@@ -1,10 +1,14 @@
 //! `plumb bench`: speed, in the same terms as the peers' scripts.
 
+mod ask;
+mod chunks;
 mod embed;
 mod generate;
 mod kernels;
 mod perplexity;
+mod questions;
 mod rerank;
+mod speculation;
 mod together;
 
 use anyhow::{Result, bail};
@@ -16,6 +20,8 @@ use crate::exit::Exit;
 /// Measure speed, and what it costs
 #[derive(clap::Subcommand, Debug)]
 pub enum BenchVerb {
+    /// From a question to the first token of its answer, part by part
+    Ask(Box<ask::AskArgs>),
     /// Prompt reading and generation of a language model
     Generate(generate::GenerateArgs),
     /// Embedding of equally long texts
@@ -24,16 +30,23 @@ pub enum BenchVerb {
     Rerank(rerank::RerankArgs),
     /// How well a language model expects a text
     Perplexity(perplexity::PerplexityArgs),
+    /// Drafts from the context: what they gain, and what they cost
+    Speculation(speculation::SpeculationArgs),
+    /// Reuse of what was read of passages: its time, and its loss
+    Chunks(chunks::ChunksArgs),
     /// Matrix products and attention, beside what this machine can do at most
     Kernels(kernels::KernelsArgs),
 }
 
 pub fn run(verb: &BenchVerb, context: &Context) -> Result<Exit> {
     match verb {
+        BenchVerb::Ask(args) => ask::run(args, context),
         BenchVerb::Generate(args) => generate::run(args, context),
         BenchVerb::Embed(args) => embed::run(args, context),
         BenchVerb::Rerank(args) => rerank::run(args, context),
         BenchVerb::Perplexity(args) => perplexity::run(args, context),
+        BenchVerb::Speculation(args) => speculation::run(args, context),
+        BenchVerb::Chunks(args) => chunks::run(args, context),
         BenchVerb::Kernels(args) => kernels::run(args, context),
     }
 }
@@ -78,6 +91,28 @@ impl Rates {
     }
 }
 
+/// Median and 95th percentile of `values`, by nearest rank; NaN of none.
+fn quantiles(values: &[f64]) -> [f64; 2] {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let rank = |percent: usize| (percent * sorted.len()).div_ceil(100).max(1) - 1;
+    [50, 95].map(|percent| sorted.get(rank(percent)).copied().unwrap_or(f64::NAN))
+}
+
 fn tenths(number: f64) -> f64 {
     (number * 10.0).round() / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_values_by_nearest_rank() {
+        let values: Vec<f64> = (1..=20).rev().map(f64::from).collect();
+        let whole = |values: &[f64]| quantiles(values).map(|value| format!("{value}"));
+        assert_eq!(whole(&values), ["10", "19"]);
+        assert_eq!(whole(&[7.0]), ["7", "7"]);
+        assert!(quantiles(&[]).iter().all(|value| value.is_nan()));
+    }
 }

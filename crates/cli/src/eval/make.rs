@@ -88,6 +88,15 @@ pub fn run(args: &MakeArgs, context: &Context) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// Questions that headings ask, or that ask for what is under them, in the
+/// order of a draw.
+pub fn heading_questions(snapshot: &Snapshot, draw: u64) -> Result<Vec<String>> {
+    let mut seeds = seeds(snapshot)?;
+    seeds.retain(|seed| seed.kind.starts_with("heading"));
+    SplitMix64::new(draw).shuffle(&mut seeds);
+    Ok(seeds.into_iter().map(|seed| seed.question).collect())
+}
+
 /// What the documents can be asked for, each question once, in their order.
 fn seeds(snapshot: &Snapshot) -> Result<Vec<Seed>> {
     let mut seeds: Vec<Seed> = Vec::new();

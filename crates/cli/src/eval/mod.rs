@@ -5,7 +5,7 @@ mod agreement;
 mod classify;
 mod compare;
 mod lm;
-mod make;
+pub mod make;
 mod passk;
 mod plan;
 mod prefer;
