@@ -105,6 +105,63 @@ fn a_written_answer_is_checked_and_replays_byte_for_byte() {
 }
 
 #[test]
+fn an_answer_that_reuses_says_so_and_replays_whatever_is_kept() {
+    let Some(place) = place() else { return };
+    json(&place, 0, &["add", "docs"]);
+    let question = "Where are backups of the archive stored?";
+    let ask = ["ask", "--generator", "smollm2-135m-instruct", "--chunk-reuse", "0.2", question];
+    let answer = json(&place, 0, &ask);
+    check_quotes(&place, &answer);
+    assert_eq!(answer["chunk_reuse"]["stored"], "q8");
+    let kept = place.path().join(".plumb/chunks");
+    assert!(fs::read_dir(&kept).unwrap().count() >= 2);
+    let id = answer["answer_id"].as_str().unwrap();
+    // Kept, damaged and gone.
+    for damage in [0, 1, 2] {
+        for file in fs::read_dir(&kept).unwrap() {
+            let path = file.unwrap().path();
+            match damage {
+                0 => {}
+                1 => fs::write(path, "PLUMBKV").unwrap(),
+                _ => fs::remove_file(path).unwrap(),
+            }
+        }
+        let replayed = json(&place, 0, &["answer", "replay", id]);
+        assert_eq!(replayed["identical"], Value::Bool(true), "{damage}");
+    }
+    // Where all is read anew nothing differs but what the answer says of it.
+    let read = json(&place, 0, &["ask", "--generator", "smollm2-135m-instruct", question]);
+    assert_eq!(read["chunk_reuse"], Value::Null);
+    let anew = ["ask", "--generator", "smollm2-135m-instruct", "--chunk-reuse", "1", question];
+    assert_eq!(json(&place, 0, &anew)["claims"], read["claims"]);
+    fs::write(place.path().join("plumb.toml"), "[models]\nkv_cache = \"q8\"\n").unwrap();
+    let refused = place.output(&ask);
+    let errors = String::from_utf8(refused.stderr).unwrap();
+    assert!(errors.contains("`models.kv_cache` to be `f16`, and it is `q8`"), "{errors}");
+}
+
+#[test]
+fn speculation_and_chunks_are_measured() {
+    let Some(place) = place() else { return };
+    json(&place, 0, &["add", "docs"]);
+    let model = "smollm2-135m-instruct";
+    let few = ["bench", "ask", "--generator", model, "--count", "2", "--threshold", "0"];
+    let found = json(&place, 0, &few);
+    assert!(found["written"].as_u64().unwrap() >= 1, "{found}");
+    assert!(found["warm"]["first_token"]["median"].as_f64().unwrap() > 0.0);
+    let few = ["bench", "chunks", model, "--count", "2", "--passages", "1", "--fresh", "0,1"];
+    let found = json(&place, 0, &[&few[..], &["--generate", "8"]].concat());
+    let rows = found["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 3);
+    let all_read = &rows[2];
+    assert_eq!((&all_read["fresh"], &all_read["same_text"]["value"]), (&1.0.into(), &1.0.into()));
+    assert_eq!(all_read["divergence"]["value"], 0.0);
+    let few = ["bench", "speculation", model, "--prompt", "64", "--generate", "8"];
+    let found = json(&place, 0, &[&few[..], &["--rounds", "2"]].concat());
+    assert!(found["copies_nothing"]["ratio"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
 fn what_is_removed_is_no_longer_answered_from() {
     let Some(place) = place() else { return };
     let first = json(&place, 0, &["add", "docs"]);
