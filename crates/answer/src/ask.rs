@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use plumb_infer::Embedder;
+use plumb_infer::{Embedder, VectorStore};
 use plumb_retrieve::{Bm25, Filter, Hit, Mode, Query};
 use plumb_store::Snapshot;
 use plumb_text::{Analyzer, sentences};
@@ -45,6 +45,8 @@ pub struct Sources<'a> {
     pub embedder: &'a Embedder,
     pub embedder_id: ModelId,
     pub analyzer: &'a Analyzer,
+    /// Where vectors of sentences are kept, if anywhere.
+    pub vectors: Option<&'a VectorStore>,
     pub settings: &'a Settings,
 }
 
@@ -196,10 +198,7 @@ impl Findings {
             .map(|hit| SourcePassage::read(sources.snapshot, hit))
             .collect::<Result<_, _>>()?;
         let mut candidates = listed(&hits, &passages);
-        let texts: Vec<String> =
-            candidates.iter().map(|c| format!("{}: {}", c.context, c.text)).collect();
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let embedded = sources.embedder.embed_documents(&texts)?;
+        let embedded = embedded(sources, &candidates)?;
         for (candidate, vector) in candidates.iter_mut().zip(&embedded) {
             candidate.cosine =
                 vectors.iter().map(|query| cosine(query, vector)).fold(f32::MIN, f32::max);
@@ -343,6 +342,23 @@ fn listed(hits: &[Hit], passages: &[SourcePassage]) -> Vec<Candidate> {
     }
     candidates.truncate(MAX_CANDIDATES);
     candidates
+}
+
+/// A vector for each candidate, in their order, which is that of passages.
+fn embedded(sources: &Sources<'_>, candidates: &[Candidate]) -> Result<Vec<Vec<f32>>, Error> {
+    let texts: Vec<String> =
+        candidates.iter().map(|c| format!("{}: {}", c.context, c.text)).collect();
+    let Some(vectors) = sources.vectors else {
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        return Ok(sources.embedder.embed_documents(&texts)?);
+    };
+    let mut texts = texts.iter().map(String::as_str);
+    let groups: Vec<Vec<&str>> = candidates
+        .chunk_by(|a, b| a.passage == b.passage)
+        .map(|passage| texts.by_ref().take(passage.len()).collect())
+        .collect();
+    let found = vectors.embed_documents(sources.embedder, &groups)?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 /// Dot product of two normalised vectors.

@@ -96,6 +96,7 @@ pub struct AnswerFile {
     pub chunk_reuse: Option<ReuseName>,
     pub chunk_type: Option<ChunkTypeName>,
     pub chunk_budget_mib: Option<u64>,
+    pub vector_budget_mib: Option<u64>,
 }
 
 /// What passages are ranked by.
@@ -272,7 +273,8 @@ impl Config {
             reuse: ReuseConfig {
                 reuse: file.answer.chunk_reuse.unwrap_or(ReuseName::Off),
                 stored: file.answer.chunk_type.unwrap_or(ChunkTypeName::Q8),
-                budget_bytes: file.answer.chunk_budget_mib.unwrap_or(1024).saturating_mul(1 << 20),
+                budget_bytes: mib(file.answer.chunk_budget_mib, 1024),
+                vector_bytes: mib(file.answer.vector_budget_mib, 64),
             },
             threads: NonZeroUsize::new(positive(
                 "threads",
@@ -291,6 +293,11 @@ fn check_name(name: &str) -> Result<()> {
         bail!("`name` is `{name}`; it must be of letters, digits, `-`, `_` and `.`");
     }
     Ok(())
+}
+
+/// Bytes of so many MiB.
+fn mib(value: Option<u64>, default: u64) -> u64 {
+    value.unwrap_or(default).saturating_mul(1 << 20)
 }
 
 fn positive(key: &str, value: Option<usize>, default: usize) -> Result<usize> {
@@ -351,6 +358,7 @@ pub const TEMPLATE: &str = r#"# Settings of this project. Every key is optional;
 # chunk_reuse = "off"               # or the part of kept evidence that is read anew, from 0 to 1
 # chunk_type = "q8"                 # f16 | q8: how what was read of evidence is kept
 # chunk_budget_mib = 1024           # of disk, for that
+# vector_budget_mib = 64            # of disk, for vectors of sentences that were looked at
 
 [serve]
 # listen = "127.0.0.1:8321"

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use anyhow::{Result, anyhow, bail};
 use plumb_answer::{ChunkReuse, StoredSettings};
-use plumb_infer::{ChunkStore, ChunkType, Reuse};
+use plumb_infer::{ChunkStore, ChunkType, Reuse, VectorStore};
 use serde::Deserialize;
 
 use crate::config::KvCacheName;
@@ -13,6 +13,9 @@ use crate::context::now;
 
 /// Where the keys and values are, below a project's data.
 const FOLDER: &str = "chunks";
+
+/// Where the vectors of sentences are.
+const VECTORS: &str = "vectors";
 
 /// `answer.chunk_reuse`, as written.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
@@ -98,6 +101,8 @@ pub struct ReuseConfig {
     pub reuse: ReuseName,
     pub stored: ChunkTypeName,
     pub budget_bytes: u64,
+    /// Of disk for vectors of sentences; none are kept with 0.
+    pub vector_bytes: u64,
 }
 
 impl ReuseConfig {
@@ -111,6 +116,17 @@ impl ReuseConfig {
 /// The folder of keys and values in a project's data.
 pub fn folder(data: &Path) -> PathBuf {
     data.join(FOLDER)
+}
+
+/// The folder of vectors in a project's data.
+pub fn vector_folder(data: &Path) -> PathBuf {
+    data.join(VECTORS)
+}
+
+/// Where vectors of an embedder of this hash are kept, if they are.
+pub fn vectors((data, embedder): (&Path, &str), budget_bytes: u64) -> Option<VectorStore> {
+    let store = || VectorStore::new(&vector_folder(data), embedder, budget_bytes, now);
+    (budget_bytes != 0).then(store)
 }
 
 /// Fails if answers under `settings` cannot reuse what they say they do.

@@ -133,6 +133,7 @@ fn collection(
         folder: project.root.join(DATA_FOLDER),
         embedder: embedder.name.clone(),
         chunks: (reuse::folder(&project.data_folder()), config.reuse.budget_bytes),
+        vectors: (reuse::vector_folder(&project.data_folder()), config.reuse.vector_bytes),
         settings,
     };
     Ok((collection, embedder))

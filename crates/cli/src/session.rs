@@ -5,6 +5,7 @@ use plumb_answer::{
     Answer, Guarantee, ModelId, OnEvent, Recorder, Replayer, Settings, Sources, StoredSettings,
     Turn, Writer,
 };
+use plumb_infer::VectorStore;
 use plumb_retrieve::Filter;
 use plumb_store::Snapshot;
 use plumb_text::Analyzer;
@@ -42,6 +43,7 @@ pub struct Session {
     embedder: LoadedEmbedder,
     analyzer: Analyzer,
     writer: Option<Box<dyn Writer>>,
+    vectors: Option<VectorStore>,
     resolved: Settings,
     pub settings: StoredSettings,
     /// What the writer wrote for the last question, in order.
@@ -83,8 +85,18 @@ impl Session {
     ) -> Result<Self> {
         let embedder = project.embedder(context, &snapshot)?;
         let resolved = settings.resolve()?;
-        let analyzer = analyzer();
-        Ok(Self { snapshot, embedder, analyzer, writer, resolved, settings, written: Vec::new() })
+        let (data, budget) = (project.data_folder(), project.config.reuse.vector_bytes);
+        let sha256 = embedder.id.sha256.clone().unwrap_or_default();
+        Ok(Self {
+            snapshot,
+            embedder,
+            analyzer: analyzer(),
+            writer,
+            vectors: reuse::vectors((&data, &sha256), budget),
+            resolved,
+            settings,
+            written: Vec::new(),
+        })
     }
 
     pub fn ask(
@@ -98,6 +110,7 @@ impl Session {
             embedder: &self.embedder.embedder,
             embedder_id: self.embedder.id.clone(),
             analyzer: &self.analyzer,
+            vectors: self.vectors.as_ref(),
             settings: &self.resolved,
         };
         let Some(writer) = &mut self.writer else {
@@ -132,6 +145,11 @@ impl Session {
         let texts = self.embedder.embedder.embed_documents(&[answer])?;
         let other = texts.first().map(Vec::as_slice).unwrap_or_default();
         Ok(query.iter().zip(other).map(|(x, y)| f64::from(x * y)).sum())
+    }
+
+    /// Keeps vectors of sentences in `vectors` from now on, or nowhere.
+    pub fn keep_vectors(&mut self, vectors: Option<VectorStore>) {
+        self.vectors = vectors;
     }
 
     /// The snapshot that is answered from.

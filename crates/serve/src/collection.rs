@@ -9,7 +9,7 @@ use plumb_answer::{
     Answer, ModelId, OnEvent, Recorder, Settings as AnswerSettings, Sources, Status, StoredAnswer,
     StoredSettings, Turn, Writer,
 };
-use plumb_infer::{ChunkStore, Embedder, Reuse};
+use plumb_infer::{ChunkStore, Embedder, Reuse, VectorStore};
 use plumb_store::{Journal, Reader, Snapshot, Store};
 use plumb_text::Analyzer;
 use tokio::runtime::Handle;
@@ -46,6 +46,8 @@ pub struct Collection {
     pool: Option<PoolWriter>,
     /// How the generator reuses what it read of evidence.
     reuse: Option<Reuse>,
+    /// Where vectors of sentences are kept, if anywhere.
+    vectors: Option<VectorStore>,
     reader: Mutex<Reader>,
     answers: Mutex<Journal>,
 }
@@ -87,6 +89,7 @@ impl Collection {
             generator,
             pool,
             reuse: reuse.flatten(),
+            vectors: vectors(source, &model.id),
             reader: Mutex::new(reader),
             answers: Mutex::new(Journal::open(&source.folder.join("answers.log")).map_err(failed)?),
         })
@@ -118,6 +121,7 @@ impl Collection {
             embedder: &self.embedder,
             embedder_id: self.embedder_id.clone(),
             analyzer: &self.analyzer,
+            vectors: self.vectors.as_ref(),
             settings: &self.resolved,
         };
         let mut writer = self.writer(is_cancelled);
@@ -183,6 +187,13 @@ fn reuse(source: &CollectionSource, generator: &Generator) -> Result<Option<Reus
     let store = ChunkStore::new(folder, model, *budget);
     let failed = |error| Error::Reuse { name: source.name.clone(), source: error };
     Ok(Some(reuse.open(store, clock::system_time).map_err(failed)?))
+}
+
+/// Where vectors of the embedder `id` are kept for the answers of `source`.
+fn vectors(source: &CollectionSource, id: &ModelId) -> Option<VectorStore> {
+    let (folder, budget) = &source.vectors;
+    let model = id.sha256.as_deref().unwrap_or(&id.name);
+    (*budget != 0).then(|| VectorStore::new(folder, model, *budget, clock::system_time))
 }
 
 /// Opens the index; an empty one is made where there is none.

@@ -67,6 +67,9 @@ pub struct CollectionSource {
     /// Where the generator keeps what it read of evidence, if the settings say
     /// that it does, and how many bytes of it.
     pub chunks: (PathBuf, u64),
+    /// Where vectors of sentences are kept, and how many bytes of them; none
+    /// are with 0.
+    pub vectors: (PathBuf, u64),
 }
 
 /// What one request, and all together, may take.

@@ -13,7 +13,7 @@ use plumb_answer::{
     ChunkReuse, Event, LocalWriter, ModelId, Request, StoredSettings, Writer, WriterError,
     answer_messages,
 };
-use plumb_infer::LanguageModel;
+use plumb_infer::{LanguageModel, VectorStore};
 use serde_json::{Value, json};
 
 use super::questions::{QuestionArgs, Scratch, passages};
@@ -193,6 +193,7 @@ fn print(cold: &Parts, warm: &Parts, context: &Context) -> Result<()> {
 
 struct Bench {
     session: Session,
+    vectors: Option<VectorStore>,
     model: Arc<LanguageModel>,
     generator: String,
     reuse: ChunkReuse,
@@ -239,8 +240,10 @@ impl Bench {
         };
         let (snapshot, writer) = (project.snapshot()?, Some(Box::new(writer) as Box<dyn Writer>));
         let session = Session::with_writer(project, context, snapshot, settings, writer)?;
+        let embedder = session.embedder_sha256().unwrap_or_default().to_owned();
+        let vectors = reuse::vectors((scratch.path(), &embedder), u64::MAX);
         let passages = args.passages.unwrap_or(0);
-        Ok(Self { session, model, generator: located.name, reuse, shared, passages })
+        Ok(Self { session, vectors, model, generator: located.name, reuse, shared, passages })
     }
 
     /// Asks as a new process would: nothing of earlier questions is known but
@@ -252,6 +255,7 @@ impl Bench {
         context: &Context,
     ) -> Result<Vec<(&'static str, f64)>> {
         self.model.forget();
+        self.session.keep_vectors(self.vectors.clone().filter(|_| is_warm));
         let shared = &self.shared;
         shared.is_warm.set(is_warm);
         shared.written.set(None);
