@@ -32,6 +32,14 @@ pub(crate) const MAX_DRAFT: usize = 23;
 /// advance and once as time goes by.
 const RISK: f64 = 0.01;
 
+/// Passes that they may cost in advance, at most: a text is often shorter than
+/// it may be.
+const IN_ADVANCE: f64 = 0.6;
+
+/// After so many passes with drafts one is made without: what drafts gain is
+/// counted in such passes, and what those take changes with the machine.
+const PLAIN_EVERY: usize = 24;
+
 /// Lengths of matches from which on another rate of acceptance is kept, with
 /// the rate that is assumed at first.
 const RATES: [(usize, f64); 6] = [(1, 0.3), (2, 0.5), (3, 0.65), (5, 0.8), (9, 0.9), (17, 0.95)];
@@ -61,6 +69,8 @@ pub(crate) struct Speculator {
     matched: usize,
     /// Seconds that drafts may still lose.
     account: f64,
+    /// Passes since one without a draft.
+    since_plain: usize,
 }
 
 impl Speculator {
@@ -71,9 +81,8 @@ impl Speculator {
             automaton.push(token);
         }
         let rates = RATES.map(|(_, rate)| Rate { right: rate * PRIOR, seen: PRIOR });
-        // A short answer may risk less, as there is less time to save.
-        let account = (RISK * max_tokens as f64).min(1.0) * costs.of(1);
-        Self { automaton, rates, matched: 0, account }
+        let account = (RISK * max_tokens as f64).min(IN_ADVANCE) * costs.of(1);
+        Self { automaton, rates, matched: 0, account, since_plain: 0 }
     }
 
     /// Adds a generated token.
@@ -88,12 +97,15 @@ impl Speculator {
         let Some(matched) = RATES.iter().rposition(|&(len, _)| len <= found.len) else {
             return &[];
         };
-        let text = self.automaton.text();
-        let most = limit.min(MAX_DRAFT).min(text.len() - found.end);
-        let len = best_len(self.rates[matched].value(), most, costs);
-        if self.account < costs.of(1 + len) - costs.of(1) {
+        if PLAIN_EVERY <= self.since_plain {
             return &[];
         }
+        let text = self.automaton.text();
+        let mut most = limit.min(MAX_DRAFT).min(text.len() - found.end);
+        while 0 < most && self.account < costs.of(1 + most) - costs.of(1) {
+            most -= 1;
+        }
+        let len = best_len(self.rates[matched].value(), most, costs);
         self.matched = matched;
         &text[found.end..found.end + len]
     }
@@ -103,7 +115,9 @@ impl Speculator {
     pub(crate) fn learn(&mut self, (drafted, accepted): (usize, usize), costs: &Costs) {
         let plain = costs.of(1);
         self.account += RISK * plain;
+        self.since_plain += 1;
         if drafted == 0 {
+            self.since_plain = 0;
             return;
         }
         let rate = &mut self.rates[self.matched];

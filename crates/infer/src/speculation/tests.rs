@@ -59,6 +59,39 @@ fn text_that_copies_nothing_costs_at_most_three_percent_more() {
 }
 
 #[test]
+fn a_short_text_that_might_be_long_costs_at_most_three_percent_more() {
+    let costs = costs(0.1);
+    let (prompt, output) = (noise(1000, 50, 2), noise(40, 50, 77));
+    let mut speculator = Speculator::new(&prompt, 500, &costs);
+    let mut spent = 0.0;
+    for token in output {
+        let drafted = speculator.draft(400, &costs).len();
+        spent += costs.of(1 + drafted);
+        speculator.push(token);
+        speculator.learn((drafted, 0), &costs);
+    }
+    assert!(spent <= 1.03 * 40.0, "{spent}");
+}
+
+#[test]
+fn what_a_pass_without_a_draft_takes_is_measured_now_and_then() {
+    let costs = costs(0.1);
+    let prompt: Vec<u32> = (0..600).chain(0..600).collect();
+    let mut speculator = Speculator::new(&prompt[..601], 600, &costs);
+    let (mut at, mut plain) = (601, 0);
+    while at < prompt.len() - MAX_DRAFT {
+        let drafted = speculator.draft(MAX_DRAFT, &costs).len().min(2);
+        plain += usize::from(drafted == 0);
+        for &token in &prompt[at..=at + drafted] {
+            speculator.push(token);
+        }
+        at += drafted + 1;
+        speculator.learn((drafted, drafted), &costs);
+    }
+    assert!((5..20).contains(&plain), "{plain}");
+}
+
+#[test]
 fn nothing_is_drafted_where_every_token_costs_a_pass() {
     let prompt = noise(1000, 5000, 1);
     let costs = costs(1.0);
