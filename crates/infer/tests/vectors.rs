@@ -1,7 +1,5 @@
 //! Vectors that are kept, and come back to the bit.
 
-#![expect(clippy::unwrap_used, reason = "a failed test says where")]
-
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
