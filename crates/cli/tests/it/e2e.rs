@@ -145,11 +145,13 @@ fn speculation_and_chunks_are_measured() {
     let Some(place) = place() else { return };
     json(&place, 0, &["add", "docs"]);
     let model = "smollm2-135m-instruct";
-    let few = ["bench", "ask", "--generator", model, "--count", "2", "--threshold", "0"];
+    let questions = "Where are backups stored?\n{\"question\": \"How long are invoices kept?\"}\n";
+    fs::write(place.path().join("q"), questions).unwrap();
+    let few = ["bench", "ask", "--generator", model, "--questions", "q", "--threshold", "0"];
     let found = json(&place, 0, &few);
     assert!(found["written"].as_u64().unwrap() >= 1, "{found}");
     assert!(found["warm"]["first_token"]["median"].as_f64().unwrap() > 0.0);
-    let few = ["bench", "chunks", model, "--count", "2", "--passages", "1", "--fresh", "0,1"];
+    let few = ["bench", "chunks", model, "--questions", "q", "--passages", "1", "--fresh", "0,1"];
     let found = json(&place, 0, &[&few[..], &["--generate", "8"]].concat());
     let rows = found["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 3);
