@@ -102,6 +102,7 @@ pub fn settings(args: &ServeArgs, context: &Context) -> Result<Settings> {
         pools: pools(&config, context)?,
         limits: Limits {
             drain: Duration::from_secs(config.serve.drain_seconds),
+            upload_bytes: config.serve.max_upload_mb.saturating_mul(1_000_000),
             ..Limits::default()
         },
     })
@@ -134,6 +135,7 @@ fn collection(
         embedder: embedder.name.clone(),
         chunks: (reuse::folder(&project.data_folder()), config.reuse.budget_bytes),
         vectors: (reuse::vector_folder(&project.data_folder()), config.reuse.vector_bytes),
+        chunk_tokens: config.chunk_tokens,
         settings,
     };
     Ok((collection, embedder))
