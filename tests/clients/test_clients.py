@@ -75,6 +75,80 @@ def test_openai_required_tool_call(openai, stream):
     assert json.loads(call.function.arguments)["city"] in ("Geneva", "Bern")
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_openai_responses_say_what_chat_says(openai, stream):
+    ask = dict(model=MODEL, temperature=0)
+    chat = openai.chat.completions.create(**ask, messages=QUESTION, max_tokens=10)
+    reply = openai.responses.create(
+        **ask, input=QUESTION[0]["content"], max_output_tokens=10, stream=stream)
+    if stream:
+        events = list(reply)
+        assert [e.sequence_number for e in events] == list(range(len(events)))
+        deltas = [e.delta for e in events if e.type == "response.output_text.delta"]
+        assert events[0].type == "response.created"
+        assert events[-1].type in ("response.completed", "response.incomplete")
+        reply = events[-1].response
+        assert "".join(deltas) == reply.output_text
+    assert reply.output_text == chat.choices[0].message.content
+    assert reply.usage.output_tokens == 10
+    assert (reply.status, reply.incomplete_details.reason) == ("incomplete", "max_output_tokens")
+
+
+def test_openai_responses_follow_one_another(openai):
+    first = openai.responses.create(
+        model=MODEL, instructions="Answer briefly.", input="My name is Ada.", max_output_tokens=8)
+    second = openai.responses.create(
+        model=MODEL, input="What is my name?", previous_response_id=first.id, max_output_tokens=8)
+    assert second.previous_response_id == first.id
+    # The turn before is read again; the instructions are not.
+    assert second.usage.input_tokens > first.usage.input_tokens
+    assert openai.responses.retrieve(first.id).output_text == first.output_text
+    openai.responses.delete(first.id)
+    kept = openai.responses.create(model=MODEL, input="Hi", store=False, max_output_tokens=4)
+    for gone in (first.id, kept.id):
+        with pytest.raises(Exception, match="there is no response"):
+            openai.responses.create(model=MODEL, input="x", previous_response_id=gone)
+
+
+def test_openai_responses_structured_output_and_tools(openai):
+    text = {"format": {"type": "json_schema", "name": "place", "schema": TOOL, "strict": True}}
+    reply = openai.responses.create(
+        model=MODEL, input=QUESTION, text=text, max_output_tokens=40)
+    assert json.loads(reply.output_text)["city"] in ("Geneva", "Bern")
+    tool = {"type": "function", "name": "weather", "parameters": TOOL, "strict": True}
+    reply = openai.responses.create(
+        model=MODEL, input=QUESTION, tools=[tool], tool_choice="required", max_output_tokens=60)
+    call = next(item for item in reply.output if item.type == "function_call")
+    assert json.loads(call.arguments)["city"] in ("Geneva", "Bern")
+    after = openai.responses.create(
+        model=MODEL, previous_response_id=reply.id, tools=[tool], max_output_tokens=5,
+        input=[{"type": "function_call_output", "call_id": call.call_id, "output": "Rain."}])
+    assert after.status in ("completed", "incomplete")
+    events = list(openai.responses.create(
+        model=MODEL, input=QUESTION, tools=[tool], tool_choice={"type": "function", "name": "weather"},
+        max_output_tokens=60, stream=True))
+    done = next(e for e in events if e.type == "response.function_call_arguments.done")
+    assert json.loads(done.arguments)["city"] in ("Geneva", "Bern")
+
+
+def test_openai_responses_answer_from_documents(openai):
+    reply = openai.responses.create(model=DOCS, input=QUESTION[0]["content"])
+    annotation = reply.output[0].content[0].annotations[0]
+    assert annotation.url.endswith("/docs/retention.md")
+    assert "ten years" in reply.output_text
+    assert reply.plumb["status"] == "answered"
+    events = list(openai.responses.create(model=DOCS, input=QUESTION[0]["content"], stream=True))
+    assert any(e.type == "response.output_text.annotation.added" for e in events)
+    assert events[-1].response.output_text == reply.output_text
+
+
+def test_openai_documents_heed_tokens_and_temperature(openai):
+    cut = openai.chat.completions.create(model=DOCS, messages=QUESTION, max_tokens=1)
+    assert (cut.choices[0].message.content, cut.choices[0].finish_reason) == ("", "length")
+    drawn = openai.chat.completions.create(model=DOCS, messages=QUESTION, temperature=0.8, seed=3)
+    assert "ten years" in drawn.choices[0].message.content
+
+
 def test_openai_answers_from_documents_with_citations(openai):
     whole = openai.chat.completions.create(model=DOCS, messages=QUESTION)
     message = whole.choices[0].message

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use plumb_infer::{Engine, Event, LanguageModel, Priority, Reuse};
+use plumb_infer::{Engine, Event, LanguageModel, Priority, Reuse, Sampling};
 
 use crate::answer::ModelId;
 use crate::constraint::EvidenceWords;
@@ -24,6 +24,8 @@ pub struct EngineWriter {
     id: ModelId,
     reuse: Option<Reuse>,
     is_cancelled: Arc<AtomicBool>,
+    /// The likeliest words without it.
+    sampling: Option<Sampling>,
 }
 
 /// The one who asked has gone.
@@ -39,7 +41,7 @@ impl EngineWriter {
         id: ModelId,
         is_cancelled: Arc<AtomicBool>,
     ) -> Self {
-        Self { model, engine, id, reuse: None, is_cancelled }
+        Self { model, engine, id, reuse: None, is_cancelled, sampling: None }
     }
 
     /// Lets it reuse what the model read of pieces as `reuse` says. What is not
@@ -49,13 +51,23 @@ impl EngineWriter {
         Self { reuse, ..self }
     }
 
+    /// Draws the words instead of taking the likeliest, from the same that the
+    /// evidence allows.
+    #[must_use]
+    pub fn with_sampling(self, sampling: Sampling) -> Self {
+        Self { sampling: Some(sampling), ..self }
+    }
+
     fn error(&self, source: impl std::error::Error + Send + Sync + 'static) -> WriterError {
         WriterError { model: self.id.name.clone(), source: Box::new(source) }
     }
 
     fn submit(&self, request: &Request<'_>) -> Result<Writing, plumb_infer::Error> {
-        let Prepared { prompt, kept, options } =
+        let Prepared { prompt, kept, mut options } =
             prepared(&self.model, request, self.reuse.as_ref())?;
+        if let Some(sampling) = &self.sampling {
+            options.sampling = sampling.clone();
+        }
         let (pieces, ends) = (self.model.clone(), self.model.clone());
         let constraint = EvidenceWords::new(
             request.vocabulary,
@@ -91,7 +103,7 @@ impl Writer for EngineWriter {
     }
 
     fn is_deterministic(&self) -> bool {
-        true
+        self.sampling.as_ref().is_none_or(|sampling| sampling.temperature <= 0.0)
     }
 
     fn write(

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use indicatif::ProgressBar;
 use plumb_index::address::{file_facts, file_url, path_of_url, source_address};
-use plumb_index::{Indexer, Item, Made, Progress, Report, SkippedItem, Tools, Watch, is_whole};
+use plumb_index::{
+    Indexer, Item, META_COLLECTION, Made, Progress, Report, SkippedItem, Tools, Watch, is_whole,
+};
 use plumb_ingest::{Limits, Walk};
 use plumb_store::{Batch, Binding, Snapshot, Store};
 
@@ -73,7 +75,8 @@ pub fn run(args: &AddArgs, context: &Context) -> Result<Exit> {
     let mut report = if args.rebuild {
         rebuild(&project, context, &store, sources, policy(args))?
     } else {
-        index(&project, context, &store, &sources, &[])?
+        let name = common_name(&args.targets);
+        index(&project, context, &store, &Work { sources, name, ..Work::default() })?
     };
     report.skipped.splice(0..0, skipped);
     project.unread()?.note(&report, context.now_millis())?;
@@ -153,22 +156,39 @@ pub fn source_of(binding: &Binding) -> Option<Source> {
     url.starts_with("http").then(|| Source::Url { url: url.to_owned(), policy })
 }
 
-/// Indexes `sources` into `store`, and forgets the addresses that are `gone`.
+/// What is to be done to an index.
+#[derive(Debug, Default)]
+pub struct Work {
+    /// To be indexed.
+    pub sources: Vec<Source>,
+    /// Addresses to be forgotten.
+    pub gone: Vec<String>,
+    /// What the documents are called together, if these are the first.
+    pub name: Option<String>,
+}
+
+/// The name of the folder, if one folder is all that is added.
+fn common_name(targets: &[String]) -> Option<String> {
+    let [target] = targets else { return None };
+    let folder = absolute(target).ok().filter(|path| path.is_dir())?;
+    Some(folder.file_name()?.to_string_lossy().into_owned())
+}
+
+/// Does `work` on `store`.
 ///
 /// Everything that can be checked is checked before anything is committed.
-pub fn index(
-    project: &Project,
-    context: &Context,
-    store: &Store,
-    sources: &[Source],
-    gone: &[String],
-) -> Result<Report> {
+pub fn index(project: &Project, context: &Context, store: &Store, work: &Work) -> Result<Report> {
+    let Work { sources, gone, name } = work;
     let located = locate(context, &project.config.embedder)?;
     let snapshot = store.snapshot();
     let made = made(project, &located);
     made.check(&snapshot)?;
     let mut batch = Batch::new();
     made.write(&mut batch);
+    let is_first = snapshot.bindings().next().is_none();
+    if let Some(name) = name.as_ref().filter(|_| is_first) {
+        name_documents(&mut batch, &snapshot, name);
+    }
     for uri in gone {
         batch.unbind(uri);
     }
@@ -216,6 +236,12 @@ pub fn index(
     bar.finish_and_clear();
     report.unchanged += unchanged;
     Ok(report)
+}
+
+/// Calls the documents of a store by a name, unless they have one.
+pub fn name_documents(batch: &mut Batch, before: &Snapshot, name: &str) {
+    let name = before.meta().get(META_COLLECTION).map_or(name, String::as_str);
+    batch.set_meta(META_COLLECTION, name);
 }
 
 /// What the passages of `project` are to be made with.

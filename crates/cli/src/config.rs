@@ -337,7 +337,7 @@ pub fn file_in(folder: &Path) -> Option<PathBuf> {
 /// What `plumb init` writes: every key with its default, commented out.
 pub const TEMPLATE: &str = r#"# Settings of this project. Every key is optional; the values shown are the defaults.
 
-# name = "handbook"                 # of the collection, as `docs/NAME`; default: the folder's name
+# name = "handbook"                 # of the collection, as `docs/NAME`; default: the first folder's
 # threads = 2                       # default: the cores of this machine
 
 [models]

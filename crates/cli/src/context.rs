@@ -47,7 +47,6 @@ impl Stop {
     }
 
     /// Asks to stop, as Ctrl-C would.
-    #[cfg(test)]
     pub fn set(&self) {
         self.0.store(true, Ordering::SeqCst);
     }

@@ -9,7 +9,7 @@ use include_dir::{Dir, include_dir};
 use plumb_answer::{Answer, Status};
 use serde_json::json;
 
-use crate::add::{Source, index};
+use crate::add::{Source, Work, index};
 use crate::answers;
 use crate::ask::{ask_on_terminal, go_on};
 use crate::context::Context;
@@ -59,7 +59,9 @@ pub fn run(args: &DemoArgs, context: &Context) -> Result<Exit> {
     let indexing = Instant::now();
     let files = plumb_ingest::walk(&pages).files;
     let sources: Vec<Source> = files.into_iter().map(Source::File).collect();
-    let report = index(&project, &context, &project.store()?, &sources, &[])?;
+    let name = Some("handbook".to_owned());
+    let work = Work { sources, name, ..Work::default() };
+    let report = index(&project, &context, &project.store()?, &work)?;
     if report.interrupted {
         return Ok(Exit::Interrupted);
     }
@@ -68,7 +70,7 @@ pub fn run(args: &DemoArgs, context: &Context) -> Result<Exit> {
         context.say(format!("models ready in {pulled:.1} s"))?;
         context.say(format!(
             "handbook of {} pages indexed in {indexed:.1} s: {} new passages\n",
-            sources.len(),
+            work.sources.len(),
             report.passages
         ))?;
     }

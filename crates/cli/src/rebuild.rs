@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow, bail};
 use plumb_index::address::source_address;
-use plumb_index::{Indexer, Item, Report, SkippedItem, StoredDocument, Tools};
+use plumb_index::{Indexer, Item, META_COLLECTION, Report, SkippedItem, StoredDocument, Tools};
 use plumb_ingest::Limits;
 use plumb_store::{Batch, Binding, Snapshot, Store};
 
-use crate::add::{OnTerminal, Source, address, made, read, source_of};
+use crate::add::{OnTerminal, Source, address, made, name_documents, read, source_of};
 use crate::context::Context;
 use crate::fetch::{Fetcher, Policy};
 use crate::models::locate;
@@ -60,6 +60,9 @@ pub fn rebuild(
     let mut batch = Batch::new();
     batch.reset();
     made(project, &located).write(&mut batch);
+    if let Some(name) = before.meta().get(META_COLLECTION) {
+        name_documents(&mut batch, &before, name);
+    }
     let bar = context.progress(all.len() as u64, "{pos}/{len} files [{bar:24}] {msg}, {eta} left");
     let watch = OnTerminal { stop: &context.stop, bar: &bar };
     let mut indexer = Indexer::new(store, &tools, &watch, batch).all_at_once();

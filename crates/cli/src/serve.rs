@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use plumb_index::META_COLLECTION;
 use plumb_serve::{CollectionSource, Limits, ModelSource, Settings};
 use serde_json::json;
 
@@ -13,7 +14,7 @@ use crate::access::{AccessArgs, access, database, pools, url};
 use crate::config::{Config, KvCacheName};
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::models::{Located, locate};
+use crate::models::{self, Located, locate};
 use crate::project::{DATA_FOLDER, Project, resolve};
 use crate::reuse::{self, ReuseName};
 use crate::session;
@@ -100,6 +101,7 @@ pub fn settings(args: &ServeArgs, context: &Context) -> Result<Settings> {
         collections,
         access: access(&args.access, &config, database)?,
         pools: pools(&config, context)?,
+        shelf: Some(models::shelf(context)),
         limits: Limits {
             drain: Duration::from_secs(config.serve.drain_seconds),
             upload_bytes: config.serve.max_upload_mb.saturating_mul(1_000_000),
@@ -129,8 +131,9 @@ fn collection(
         settings.generator.clone_from(&generator.name);
         models.insert(0, config.generator.clone());
     }
+    let first = project.reader()?.snapshot().meta().get(META_COLLECTION).cloned();
     let collection = CollectionSource {
-        name: collection_name(config, &project.root),
+        name: collection_name(config, &project.root, first.as_deref()),
         folder: project.root.join(DATA_FOLDER),
         embedder: embedder.name.clone(),
         chunks: (reuse::folder(&project.data_folder()), config.reuse.budget_bytes),
@@ -141,13 +144,14 @@ fn collection(
     Ok((collection, embedder))
 }
 
-/// What the settings say, or the folder's name with what an address cannot
-/// hold left out.
-fn collection_name(config: &Config, root: &Path) -> String {
+/// What the settings say, or the name of the folder that documents were `first`
+/// added from, or the project's, with what an address cannot hold left out.
+fn collection_name(config: &Config, root: &Path, first: Option<&str>) -> String {
     if let Some(name) = &config.name {
         return name.clone();
     }
-    let folder = root.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let own = || root.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let folder = first.map_or_else(own, str::to_owned);
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let plain: String = folder.chars().map(|c| if is_plain(c) { c } else { '-' }).collect();
     match plain.trim_matches(['.', '-']) {
@@ -183,12 +187,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_collection_is_called_after_its_folder_unless_the_settings_say_otherwise() {
+    fn a_collection_is_called_after_the_folder_of_its_documents_unless_the_settings_say_otherwise()
+    {
         let file = |text: &str| {
             let file = toml::from_str(text).unwrap();
             Config::resolve(file, &crate::config::Overrides::default(), 1).unwrap()
         };
-        let name = |text: &str, root: &str| collection_name(&file(text), Path::new(root));
+        let of = |text: &str, root: &str, first: Option<&str>| {
+            collection_name(&file(text), Path::new(root), first)
+        };
+        assert_eq!(of("", "/srv/me/x", Some("hand book")), "hand-book");
+        assert_eq!(of("name = \"rules\"", "/srv/me/x", Some("handbook")), "rules");
+        let name = |text: &str, root: &str| of(text, root, None);
         assert_eq!(name("", "/srv/me/My notes"), "My-notes");
         assert_eq!(name("", "/"), "documents");
         assert_eq!(name("name = \"handbook\"", "/srv/me/x"), "handbook");

@@ -8,7 +8,7 @@ use plumb_index::address::{file_facts, file_url, path_of_url};
 use plumb_store::Snapshot;
 use serde::Serialize;
 
-use crate::add::{Source, address, documents_under, index, print_report, shown, source_of};
+use crate::add::{Source, Work, address, documents_under, index, print_report, shown, source_of};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::project::Project;
@@ -49,11 +49,12 @@ pub fn run(args: &SyncArgs, context: &Context) -> Result<Exit> {
         print_difference(&difference, context)?;
         return Ok(Exit::Done);
     }
-    let mut report = index(&project, context, &store, &sources, &gone)?;
+    let work = Work { sources, gone, name: None };
+    let mut report = index(&project, context, &store, &work)?;
     let mut unread = project.unread()?;
-    unread.forget(&gone)?;
+    unread.forget(&work.gone)?;
     unread.note(&report, context.now_millis())?;
-    report.unchanged = snapshot.bindings().count().saturating_sub(gone.len() + report.added);
+    report.unchanged = snapshot.bindings().count().saturating_sub(work.gone.len() + report.added);
     if !context.json {
         print_difference(&difference, context)?;
     }

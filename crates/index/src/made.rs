@@ -8,6 +8,9 @@ use crate::error::Error;
 pub const META_EMBEDDER: &str = "embedder";
 /// Key under which the store remembers the hash of the embedder's weights.
 pub const META_EMBEDDER_SHA256: &str = "embedder_sha256";
+/// Key under which the store remembers what its documents are called together:
+/// the folder that they were first added from.
+pub const META_COLLECTION: &str = "collection";
 const META_CHUNK_TOKENS: &str = "chunk_tokens";
 
 /// The embedder and the length of passages. All of a store are made with one.

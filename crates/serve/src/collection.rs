@@ -9,8 +9,8 @@ use plumb_answer::{
     Answer, ModelId, OnEvent, Recorder, Sources, Status, StoredAnswer, StoredSettings, Turn, Writer,
 };
 use plumb_index::{META_EMBEDDER, META_EMBEDDER_SHA256, Made, Unread, UnreadFile};
-use plumb_infer::{ChunkStore, Embedder, Reuse, VectorStore};
-use plumb_store::{Journal, Reader, Snapshot, Store};
+use plumb_infer::{ChunkStore, Embedder, Reuse, Sampling, VectorStore};
+use plumb_store::{Journal, Reader, Snapshot, SnapshotInfo, Store};
 use plumb_text::Analyzer;
 use tokio::runtime::Handle;
 
@@ -30,6 +30,8 @@ pub struct Asked<'a> {
     /// Earlier turns, oldest first.
     pub history: &'a [Turn],
     pub settings: &'a StoredSettings,
+    /// How the wording is drawn; the likeliest without it.
+    pub sampling: Option<&'a Sampling>,
 }
 
 /// The documents of one project. All functions that search or answer compute
@@ -132,6 +134,13 @@ impl Collection {
         })
     }
 
+    /// Every commit, oldest first.
+    pub fn history(&self) -> Result<Vec<SnapshotInfo>, Failure> {
+        self.snapshot()?;
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(reader.snapshots())
+    }
+
     /// What new passages are made with.
     pub fn made(&self) -> Made {
         Made {
@@ -182,7 +191,7 @@ impl Collection {
         asked: &Asked<'_>,
         is_cancelled: &Arc<AtomicBool>,
         on_event: &mut OnEvent<'_>,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<StoredAnswer, Failure> {
         let resolved = asked.settings.resolve().map_err(failure)?;
         let sources = Sources {
             snapshot: asked.snapshot,
@@ -192,25 +201,47 @@ impl Collection {
             vectors: self.vectors.as_ref(),
             settings: &resolved,
         };
-        let mut writer = self.writer(is_cancelled).filter(|_| asked.settings.writes);
+        let mut writer =
+            if asked.settings.writes { self.writer(asked, is_cancelled)? } else { None };
+        let is_deterministic = writer.as_ref().is_none_or(|writer| writer.is_deterministic());
         let mut recorder = writer.as_mut().map(|writer| Recorder::new(writer.as_mut()));
         let borrowed = recorder.as_mut().map(|recorder| recorder as &mut dyn Writer);
         let answer = plumb_answer::ask(&sources, asked.question, asked.history, borrowed, on_event);
         let answer = answer.map_err(failure)?;
         let written = recorder.map_or_else(Vec::new, Recorder::into_written);
         self.measure(app, &answer);
-        self.keep(&answer, asked, written)?;
-        Ok(answer)
+        let stored = StoredAnswer {
+            answer,
+            settings: asked.settings.clone(),
+            history: asked.history.to_vec(),
+            written,
+            deterministic: is_deterministic,
+        };
+        self.keep(&stored)?;
+        Ok(stored)
     }
 
     /// What words an answer until `is_cancelled` is set, if anything does.
-    fn writer(&self, is_cancelled: &Arc<AtomicBool>) -> Option<Box<dyn Writer>> {
+    fn writer(
+        &self,
+        asked: &Asked<'_>,
+        is_cancelled: &Arc<AtomicBool>,
+    ) -> Result<Option<Box<dyn Writer>>, Failure> {
+        let is_drawn = asked.sampling.is_some_and(|sampling| 0.0 < sampling.temperature);
         if let Some(pool) = &self.pool {
-            return Some(Box::new(pool.clone()));
+            if is_drawn {
+                let message = "the generator of this collection is on another machine and words \
+                    answers at temperature 0: leave `temperature` out";
+                return Err(Failure::invalid("temperature", message));
+            }
+            return Ok(Some(Box::new(pool.clone())));
         }
-        let generator = self.generator.as_ref()?;
-        let writer = generator.writer(is_cancelled.clone());
-        Some(Box::new(writer.reusing(self.reuse.clone())))
+        let Some(generator) = &self.generator else { return Ok(None) };
+        let writer = generator.writer(is_cancelled.clone()).reusing(self.reuse.clone());
+        Ok(Some(match asked.sampling.filter(|_| is_drawn) {
+            Some(sampling) => Box::new(writer.with_sampling(sampling.clone())),
+            None => Box::new(writer),
+        }))
     }
 
     /// How many tokens `text` has for the generator, or else for the embedder.
@@ -222,22 +253,10 @@ impl Collection {
         counted.unwrap_or(text.len())
     }
 
-    fn keep(
-        &self,
-        answer: &Answer,
-        asked: &Asked<'_>,
-        written: Vec<String>,
-    ) -> Result<(), Failure> {
-        let stored = StoredAnswer {
-            answer: answer.clone(),
-            settings: asked.settings.clone(),
-            history: asked.history.to_vec(),
-            written,
-            deterministic: self.pool.is_none(),
-        };
-        let json = serde_json::to_vec(&stored).map_err(|e| Failure::internal(chain(&e)))?;
+    fn keep(&self, stored: &StoredAnswer) -> Result<(), Failure> {
+        let json = serde_json::to_vec(stored).map_err(|e| Failure::internal(chain(&e)))?;
         let mut journal = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        journal.append(&answer.answer_id, &json).map_err(|e| Failure::internal(chain(&e)))
+        journal.append(&stored.answer.answer_id, &json).map_err(|e| Failure::internal(chain(&e)))
     }
 
     fn measure(&self, app: &App, answer: &Answer) {

@@ -15,6 +15,7 @@
 //!   shape that the API's clients expect; `sse` streams; `shutdown` drains;
 //! - `native` is Plumb's own API: documents, searches, questions; `jobs` is what
 //!   takes longer than a request; `query` reads what stands in an address;
+//! - [`shelf`] is what is known of models that are not served;
 //! - `observe` counts and measures, for `/metrics`, and writes a line of log for
 //!   each request;
 //! - [`data`] is what the service remembers, in SQLite or PostgreSQL;
@@ -57,6 +58,7 @@ mod rerank;
 mod router;
 mod run;
 mod settings;
+pub mod shelf;
 mod shutdown;
 mod sse;
 mod state;

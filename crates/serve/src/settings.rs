@@ -9,6 +9,7 @@ use plumb_answer::{ModelId, StoredSettings};
 use plumb_infer::{CacheType, EngineSettings};
 
 use crate::auth::guard::Access;
+use crate::shelf::Shelf;
 use crate::upstream::PoolSettings;
 
 /// What is served, where, and how much of it at once.
@@ -28,6 +29,8 @@ pub struct Settings {
     pub access: Access,
     /// Generators on other machines.
     pub pools: Vec<PoolSettings>,
+    /// Models that are not served, and how to fetch some.
+    pub shelf: Option<Shelf>,
 }
 
 impl ModelSource {

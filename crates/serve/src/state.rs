@@ -1,5 +1,6 @@
 //! What every request shares.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use plumb_infer::{Embedder, Engine, Reranker};
@@ -13,7 +14,7 @@ use crate::failure::Failure;
 use crate::generator::Generator;
 use crate::jobs::Jobs;
 use crate::native::Runs;
-use crate::observe::{Log, Metrics};
+use crate::observe::{Log, Metrics, resident_bytes};
 use crate::settings::{ModelSource, Settings};
 use crate::shutdown::Drain;
 use crate::upstream::Pool;
@@ -55,6 +56,8 @@ pub struct Loaded {
     /// engine, or one without a model.
     pub encoding_engine: Arc<Engine>,
     pub collections: Vec<Arc<Collection>>,
+    /// Bytes that loading each model added to the memory of the process.
+    pub memory: BTreeMap<String, u64>,
 }
 
 impl std::fmt::Debug for Loaded {
@@ -169,18 +172,23 @@ impl Loaded {
 
     fn open(settings: &Settings, pools: &[Pool]) -> Result<Self, Error> {
         check_names(settings)?;
+        let mut memory = BTreeMap::new();
         let failed =
             |model: &ModelSource, source| Error::Model { name: model.name.clone(), source };
         let generators: Vec<Arc<Generator>> = settings
             .generators
             .iter()
-            .map(|source| Generator::load(source, settings).map(Arc::new))
+            .map(|source| {
+                let load = || Generator::load(source, settings).map(Arc::new);
+                weighed(&mut memory, &source.name, load)
+            })
             .collect::<Result<_, _>>()?;
         let embedders: Vec<Arc<ServedEmbedder>> = settings
             .embedders
             .iter()
             .map(|model| {
-                let loaded = Embedder::load(&model.path, settings.threads);
+                let load = || Embedder::load(&model.path, settings.threads);
+                let loaded = weighed(&mut memory, &model.name, load);
                 let embedder = loaded.map_err(|error| failed(model, error))?;
                 Ok(Arc::new(ServedEmbedder::new(model.id(), embedder)))
             })
@@ -189,7 +197,8 @@ impl Loaded {
             .rerankers
             .iter()
             .map(|model| {
-                let loaded = Reranker::load(&model.path, settings.threads);
+                let load = || Reranker::load(&model.path, settings.threads);
+                let loaded = weighed(&mut memory, &model.name, load);
                 let reranker = loaded.map_err(|error| failed(model, error))?;
                 Ok(Arc::new(ServedReranker::new(model.id(), reranker)))
             })
@@ -205,8 +214,18 @@ impl Loaded {
             .iter()
             .map(|source| Collection::open(source, (&generators, pools), &embedders).map(Arc::new))
             .collect::<Result<_, _>>()?;
-        Ok(Self { generators, embedders, rerankers, encoding_engine, collections })
+        Ok(Self { generators, embedders, rerankers, encoding_engine, collections, memory })
     }
+}
+
+/// Loads a model, and notes by how much the memory of the process grew.
+fn weighed<T>(memory: &mut BTreeMap<String, u64>, name: &str, load: impl FnOnce() -> T) -> T {
+    let before = resident_bytes();
+    let loaded = load();
+    if let (Some(before), Some(after)) = (before, resident_bytes()) {
+        memory.insert(name.to_owned(), after.saturating_sub(before));
+    }
+    loaded
 }
 
 /// Two models under one name could not be told apart.

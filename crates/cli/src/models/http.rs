@@ -80,7 +80,7 @@ impl Repository<'_> {
             let result = if file.is_complete() {
                 Ok(())
             } else {
-                pulling.progress.set(pulling.done_before + start);
+                pulling.set(pulling.done_before + start);
                 receive(&url, &mut file, pulling)
             };
             let end = file.written();
@@ -157,7 +157,7 @@ impl Pulling<'_> {
                 Err(error) => return Err(Failed::Source(chain(&error))),
             };
             to.put(&buffer[..count])?;
-            self.progress.set(self.done_before + to.written());
+            self.set(self.done_before + to.written());
         }
     }
 }

@@ -16,6 +16,7 @@ mod pull;
 #[cfg(test)]
 mod pull_tests;
 mod python;
+mod shelf;
 mod verb;
 
 use std::collections::BTreeSet;
@@ -37,6 +38,7 @@ use import::Import;
 use pull::Pull;
 
 pub use error::Error;
+pub use shelf::shelf;
 pub use verb::{ModelVerb, run};
 
 const IMPORTED: &str = "plumb-model.json";
@@ -113,7 +115,8 @@ pub fn is_interruption(error: &anyhow::Error) -> bool {
 }
 
 fn how(context: &Context) -> Pull<'_> {
-    Pull { endpoint: &context.hub, show: Show::new(context.quiet), stop: &context.stop }
+    let show = Show::new(context.quiet);
+    Pull { endpoint: &context.hub, show, stop: &context.stop, on_bytes: None }
 }
 
 /// The models of this machine.

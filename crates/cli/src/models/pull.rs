@@ -22,6 +22,8 @@ pub struct Pull<'a> {
     pub endpoint: &'a str,
     pub show: Show,
     pub stop: &'a Stop,
+    /// Told the bytes that are there, of so many, beside what is shown.
+    pub on_bytes: Option<&'a (dyn Fn(u64, u64) + Sync)>,
 }
 
 /// What a source needs while a model is pulled.
@@ -29,8 +31,22 @@ pub struct Pulling<'a> {
     pub agent: &'a Agent,
     pub progress: &'a Progress,
     pub stop: &'a Stop,
+    /// Told the same as `progress`.
+    pub on_bytes: Option<&'a (dyn Fn(u64, u64) + Sync)>,
+    /// Bytes of the whole model.
+    pub total: u64,
     /// Bytes of the model that were there before the present file.
     pub done_before: u64,
+}
+
+impl Pulling<'_> {
+    /// Tells how many bytes of the model are there.
+    pub fn set(&self, done: u64) {
+        self.progress.set(done);
+        if let Some(on_bytes) = self.on_bytes {
+            on_bytes(done, self.total);
+        }
+    }
 }
 
 impl Models {
@@ -71,7 +87,14 @@ impl Models {
     ) -> Result<(), Failed> {
         let staging = self.partial().join(&model.name);
         let agent = http::agent();
-        let mut pulling = Pulling { agent: &agent, progress, stop: how.stop, done_before: 0 };
+        let mut pulling = Pulling {
+            agent: &agent,
+            progress,
+            stop: how.stop,
+            on_bytes: how.on_bytes,
+            total: model.files.iter().map(|file| file.bytes).sum(),
+            done_before: 0,
+        };
         let mut missing: Vec<(&ModelFile, PathBuf)> = Vec::new();
         for file in &model.files {
             let path = staging.join(&file.name);

@@ -123,7 +123,7 @@ fn pull(cache: &Path, sources: Vec<Source>, endpoint: &str) -> Result<bool, Erro
     let model = model(sources);
     let models = Models::with(cache, Catalogue { models: vec![model.clone()] });
     let stop = Stop::default();
-    let how = Pull { endpoint, show: Show::Nothing, stop: &stop };
+    let how = Pull { endpoint, show: Show::Nothing, stop: &stop, on_bytes: None };
     let result = models.pull(&model, &how);
     if result.is_ok() {
         assert_eq!(fs::read(models.resolve("tiny").unwrap().weights).unwrap(), BODY);
@@ -233,7 +233,7 @@ fn an_interrupted_pull_says_so_and_keeps_what_it_has() {
     let models = Models::with(cache.path(), Catalogue { models: vec![model.clone()] });
     let stop = Stop::default();
     stop.set();
-    let how = Pull { endpoint: "", show: Show::Nothing, stop: &stop };
+    let how = Pull { endpoint: "", show: Show::Nothing, stop: &stop, on_bytes: None };
     assert!(matches!(models.pull(&model, &how), Err(Error::Interrupted)));
 }
 

@@ -159,7 +159,7 @@ impl Wheels<'_> {
             let Some(child) = self.start(pip, part, &temporary) else { continue };
             match wait(child, || {
                 let more = folder_bytes(self.folder).saturating_sub(before);
-                pulling.progress.set(pulling.done_before + before + more);
+                pulling.set(pulling.done_before + before + more);
                 pulling.stop.is_set()
             })? {
                 Ok(()) if self.wheel(part)?.is_some() => return Ok(()),

@@ -443,3 +443,228 @@ fn a_question_ends_when_its_client_goes() {
     assert!(log.contains("\"all_finished\":true"), "{log}");
     assert!(started.elapsed() < Duration::from_secs(20));
 }
+
+#[test]
+fn a_conversation_is_kept_continued_judged_and_for_its_owner_alone() {
+    let (place, server) = served();
+    let made = server.post("/api/v1/conversations", &json!({}));
+    assert_eq!((made.0, &made.1["collection"]), (201, &json!("house")), "{}", made.1);
+    let id = made.1["id"].as_str().unwrap().to_owned();
+    let path = format!("/api/v1/conversations/{id}");
+    let ask = |question: &str| {
+        let body = json!({"question": question, "conversation": id, "stream": false});
+        let (status, reply) = server.post("/api/v1/ask", &body);
+        assert_eq!(status, 200, "{reply}");
+        reply
+    };
+    let first = ask("Where is the wine?");
+    assert_eq!(first["messages"][0]["position"], 1, "{first}");
+    ask("And the books?");
+    let whole = server.json(&path);
+    assert_eq!((&whole["title"], &whole["messages"]), (&json!("Where is the wine?"), &json!(4)));
+    let items = whole["items"].as_array().unwrap();
+    let roles: Vec<&str> = items.iter().map(|item| item["role"].as_str().unwrap()).collect();
+    assert_eq!(roles, ["user", "assistant", "user", "assistant"]);
+    let answer = first["answer"]["answer_id"].as_str().unwrap();
+    assert_eq!(items[1]["answer"], answer);
+    for body in [
+        json!({"question": "a", "conversation": id, "collection": "house"}),
+        json!({"question": "a", "conversation": id, "history": [{"question": "a", "answer": "b"}]}),
+    ] {
+        assert_eq!(server.post("/api/v1/ask", &body).0, 400, "{body}");
+    }
+    assert_eq!(
+        server.post("/api/v1/ask", &json!({"question": "a", "conversation": "conv_0"})).0,
+        404
+    );
+
+    let kept = server.json(&format!("/api/v1/answers/{answer}"));
+    assert_eq!((&kept["answer"], &kept["feedback"]), (&first["answer"], &Value::Null));
+    assert_eq!(server.json("/api/v1/answers?limit=1")["answers"].as_array().unwrap().len(), 1);
+    for rating in ["up", "down"] {
+        let body = json!({"answer": answer, "rating": rating, "comment": "so"});
+        let (status, given) = server.post("/api/v1/feedback", &body);
+        assert_eq!((status, &given["rating"]), (200, &json!(rating)), "{given}");
+    }
+    let kept = server.json(&format!("/api/v1/answers/{answer}"));
+    assert_eq!(kept["feedback"]["rating"], "down");
+    let all = server.json("/api/v1/feedback");
+    assert_eq!(all["feedback"][0]["question"], "Where is the wine?", "{all}");
+    let wrong = json!({"answer": answer, "rating": "sideways"});
+    assert_eq!(server.post("/api/v1/feedback", &wrong).0, 400);
+
+    let made = place.json(&["key", "create", "--name", "you", "--role", "write"]);
+    let key = made["secret"].as_str().unwrap();
+    let other = |method: &str, path: &str, body: &str| {
+        server.as_key(key, (method, path), body.as_bytes()).0
+    };
+    let question = json!({"question": "a", "conversation": id}).to_string();
+    assert_eq!(other("GET", &path, ""), 404, "another's conversation");
+    assert_eq!(other("PATCH", &path, "{\"title\": \"mine\"}"), 404);
+    assert_eq!(other("DELETE", &path, ""), 404);
+    assert_eq!(other("POST", "/api/v1/ask", &question), 404);
+    assert_eq!(other("GET", &format!("/api/v1/answers/{answer}"), ""), 404);
+    let judged = json!({"answer": answer, "rating": "up"}).to_string();
+    assert_eq!(other("POST", "/api/v1/feedback", &judged), 404);
+    assert_eq!(other("DELETE", &format!("/api/v1/feedback/{answer}"), ""), 404);
+    assert_eq!(other("GET", "/api/v1/feedback", ""), 403);
+}
+
+#[test]
+fn a_conversation_is_renamed_and_removed() {
+    let (_place, server) = served();
+    let (_, made) = server.post("/api/v1/conversations", &json!({"title": " Cellar "}));
+    assert_eq!(made["title"], "Cellar");
+    let path = format!("/api/v1/conversations/{}", made["id"].as_str().unwrap());
+    let patch = |body: &str| server.as_key("none", ("PATCH", &path), body.as_bytes());
+    assert_eq!(patch("{\"title\": \"Attic\"}").1["title"], "Attic");
+    assert_eq!(patch("{\"title\": \" \"}").0, 400);
+    assert_eq!(patch(&json!({"title": "a".repeat(300)}).to_string()).0, 400);
+    let list = server.json("/api/v1/conversations");
+    assert_eq!(list["conversations"][0]["title"], "Attic", "{list}");
+    assert_eq!(server.delete(&path).0, 204);
+    assert_eq!((server.delete(&path).0, server.get(&path).0), (404, 404));
+}
+
+#[test]
+fn responses_answer_from_documents_and_follow_one_another() {
+    let (place, server) = served();
+    let ask = |body: Value| server.post("/v1/responses", &body);
+    let (status, first) =
+        ask(json!({"model": "docs/house", "input": "Where is the wine?", "temperature": 0}));
+    assert_eq!((status, &first["status"]), (200, &json!("completed")), "{first}");
+    let text = first["output"][0]["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains("The wine is in the cellar. [1]"), "{text}");
+    let cited = &first["output"][0]["content"][0]["annotations"][0];
+    assert!(cited["url"].as_str().unwrap().ends_with("cellar.md"), "{cited}");
+    assert_eq!(first["plumb"]["status"], "answered");
+
+    let id = first["id"].as_str().unwrap();
+    let body = json!({
+        "model": "docs/house",
+        "input": [{"role": "user", "content": [{"type": "input_text", "text": "And the books?"}]}],
+        "previous_response_id": id,
+        "stream": true,
+    });
+    let mut response =
+        server.agent.post(format!("{}/v1/responses", server.url)).send_json(&body).unwrap();
+    let stream = events(&response.body_mut().read_to_string().unwrap());
+    for (number, event) in stream.iter().enumerate() {
+        assert_eq!(
+            (&event.data["type"], &event.data["sequence_number"]),
+            (&json!(event.name), &json!(number))
+        );
+    }
+    let names: Vec<&str> = stream.iter().map(|event| event.name.as_str()).collect();
+    assert_eq!(
+        names[..4],
+        [
+            "response.created",
+            "response.in_progress",
+            "response.output_item.added",
+            "response.content_part.added",
+        ]
+    );
+    let last = stream.last().unwrap();
+    assert_eq!(last.name, "response.completed");
+    let told: String = stream.iter().filter_map(|event| event.data["delta"].as_str()).collect();
+    assert_eq!(last.data["response"]["output"][0]["content"][0]["text"], told);
+    assert_eq!(last.data["response"]["previous_response_id"], id);
+
+    let path = format!("/v1/responses/{id}");
+    assert_eq!(server.json(&path)["output"], first["output"]);
+    let made = place.json(&["key", "create", "--name", "you", "--role", "read"]);
+    let key = made["secret"].as_str().unwrap();
+    let body = json!({"model": "docs/house", "input": "a", "previous_response_id": id}).to_string();
+    assert_eq!(server.as_key(key, ("GET", &path), b"").0, 404, "another's response");
+    assert_eq!(server.as_key(key, ("POST", "/v1/responses"), body.as_bytes()).0, 404);
+    assert_eq!(server.as_key(key, ("DELETE", &path), b"").0, 404);
+}
+
+#[test]
+fn a_reply_from_documents_has_the_tokens_it_may_have_and_no_half_sentence() {
+    let (_place, server) = served();
+    let ask = |tokens: usize| {
+        let messages = json!([{"role": "user", "content": "Where is the wine?"}]);
+        let (status, reply) = server.post(
+            "/v1/chat/completions",
+            &json!({"model": "docs/house", "messages": messages, "max_tokens": tokens}),
+        );
+        assert_eq!(status, 200, "{reply}");
+        reply
+    };
+    let whole = ask(10_000);
+    assert_eq!(whole["choices"][0]["finish_reason"], "stop");
+    let all = whole["usage"]["completion_tokens"].as_u64().unwrap();
+    let cut = ask(1);
+    assert_eq!(cut["choices"][0]["finish_reason"], "length", "{cut}");
+    assert_eq!(
+        (&cut["choices"][0]["message"]["content"], &cut["usage"]["completion_tokens"]),
+        (&json!(""), &json!(0))
+    );
+    let just = ask(usize::try_from(all).unwrap());
+    assert_eq!(just["choices"][0]["message"]["content"], whole["choices"][0]["message"]["content"]);
+    for body in [
+        json!({"model": "docs/house", "input": []}),
+        json!({"model": "docs/house", "input": "a", "truncation": "auto"}),
+        json!({"model": "docs/house", "input": "a", "background": true}),
+        json!({"model": "docs/house", "input": [{"type": "item_reference", "id": "x"}]}),
+        json!({"model": "docs/house", "input": "a", "reasoning": {"effort": "high"}}),
+    ] {
+        let (status, refused) = server.post("/v1/responses", &body);
+        assert_eq!(status, 400, "{body}: {refused}");
+        assert!(refused["error"]["param"].is_string(), "{refused}");
+    }
+    let unknown = json!({"model": "docs/house", "input": "a", "previous_response_id": "resp_0"});
+    assert_eq!(server.post("/v1/responses", &unknown).0, 404);
+}
+
+#[test]
+fn snapshots_models_and_evaluations_are_listed_and_what_cannot_be_had_is_not_pulled() {
+    let (place, server) = served();
+    let (_, taken) = server.upload(&[("a.md", b"# A\n\nAnts crawl.\n")]);
+    server.ended(&taken["job"]);
+    let list = server.json("/api/v1/snapshots");
+    let snapshots = list["snapshots"].as_array().unwrap();
+    let last = snapshots.last().unwrap();
+    assert_eq!(last["id"], server.json("/api/v1/documents")["snapshot"], "{list}");
+    assert_eq!((&last["documents"], &last["sequence"]), (&json!(3), &json!(snapshots.len())));
+
+    let list = server.json("/api/v1/models");
+    let models = list["models"].as_array().unwrap();
+    assert_eq!((&models[0]["state"], &models[0]["kind"]), (&json!("loaded"), &json!("embedder")));
+    let other = models.iter().find(|model| model["name"] == "all-minilm-l6-v2").unwrap();
+    assert_eq!((&other["state"], &other["can_pull"]), (&json!("available"), &json!(true)));
+    let pull = |name: &str| server.post("/api/v1/models/pull", &json!({"model": name}));
+    assert_eq!(pull("no-such-model").0, 404);
+    // Nothing is reached from a test: the job fails and says what was tried.
+    let (status, pulled) = pull("all-minilm-l6-v2");
+    assert_eq!((status, &pulled["job"]["kind"]), (202, &json!("pull")), "{pulled}");
+    let job = server.ended(&pulled["job"]);
+    assert_eq!((&job["state"], &job["subject"]), (&json!("failed"), &json!("all-minilm-l6-v2")));
+    assert!(job["error"].as_str().unwrap().contains("all-minilm-l6-v2"), "{job}");
+
+    let evals = server.json("/api/v1/evals");
+    assert_eq!((&evals["runs"], &evals["calibrations"]), (&json!([]), &json!([])));
+    assert_eq!(server.get("/api/v1/evals/run_0").0, 404);
+    let made = place.json(&["key", "create", "--name", "you", "--role", "write"]);
+    let body = json!({"model": "all-minilm-l6-v2"}).to_string();
+    let key = made["secret"].as_str().unwrap();
+    assert_eq!(server.as_key(key, ("POST", "/api/v1/models/pull"), body.as_bytes()).0, 403);
+}
+
+#[test]
+fn a_collection_is_called_after_the_folder_that_was_added_first() {
+    let place = Place::with_documents();
+    let path = place.path().join("plumb.toml");
+    let settings = fs::read_to_string(&path).unwrap() + "\n[answer]\nwording = \"quote\"\n";
+    fs::write(&path, settings).unwrap();
+    fs::rename(place.path().join("docs"), place.path().join("handbook")).unwrap();
+    fs::create_dir(place.path().join("more")).unwrap();
+    place.write("more/garden.md", "# Garden\n\nRoses are red.\n");
+    for arguments in [&["add", "handbook"][..], &["add", "more"], &["add", "--rebuild"]] {
+        place.json(arguments);
+        let server = Server::start(&place, &[]);
+        assert_eq!(server.json("/api/v1/collections")["collections"][0]["model"], "docs/handbook");
+    }
+}

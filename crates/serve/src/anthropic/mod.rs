@@ -54,6 +54,8 @@ pub(crate) async fn create(
     let mut conversation = request.fields.conversation()?;
     conversation.max_tokens = Some(request.max_tokens);
     conversation.stop = request.stop_sequences.unwrap_or_default();
+    conversation.is_sampled =
+        request.temperature.is_some() || request.top_p.is_some() || request.top_k.is_some();
     conversation.sampling.temperature = request.temperature.unwrap_or(1.0);
     conversation.sampling.top_p = request.top_p.unwrap_or(1.0);
     conversation.sampling.top_k = request.top_k.unwrap_or(0);
@@ -113,6 +115,7 @@ impl Fields {
             max_tokens: None,
             logprobs: None,
             sampling: crate::openai::fresh_sampling(),
+            is_sampled: false,
             stop: Vec::new(),
         })
     }

@@ -1,15 +1,18 @@
 //! A conversation with a collection: a cited answer to the last question.
 //!
 //! Earlier turns are what the question may refer to. Messages of the system are
-//! not followed, and there is nothing to sample: an answer is what the documents
-//! support, checked word for word.
+//! not followed: an answer is what the documents support, checked word for word.
+//! Where a request says how tokens are drawn, the wording is drawn so, from the
+//! words that the evidence allows; where it does not, the likeliest is taken. A
+//! reply that may have so many tokens ends with the last whole sentence that fits.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use plumb_answer::{Answer, Claim, Event, Turn};
+use plumb_answer::{Answer, Claim, Event, Status, Turn};
+use plumb_infer::Sampling;
 use tokio::sync::mpsc;
 
 use super::replying::{Cited, Replying, Usage};
@@ -51,6 +54,14 @@ impl Question {
     }
 }
 
+/// How a question is to be answered.
+struct How {
+    /// As the collection is set without it.
+    sampling: Option<Sampling>,
+    /// Tokens of the reply.
+    max_tokens: Option<usize>,
+}
+
 /// Refuses what a checked answer cannot heed.
 fn check(conversation: &Conversation) -> Result<(), Failure> {
     let refused = |param: &str, what: &str| {
@@ -84,7 +95,11 @@ pub(super) async fn start(
     check(conversation)?;
     let question = Question::of(&conversation.messages)?;
     let place = app.workers.reserve().await?;
-    let asking = Asking::start((app, arrived), collection, question, place);
+    let how = How {
+        sampling: conversation.is_sampled.then(|| conversation.sampling.clone()),
+        max_tokens: conversation.max_tokens,
+    };
+    let asking = Asking::start((app, arrived), collection, (question, how), place);
     Ok(Replying::of_documents(asking))
 }
 
@@ -105,17 +120,25 @@ impl Drop for Asking {
     }
 }
 
+/// How much of an answer was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    All,
+    /// What fitted into the tokens that the reply may have.
+    Cut,
+}
+
 /// What a question tells on its way.
 pub(super) enum Told {
     Claim(String, Vec<Cited>),
-    Done(Box<Answer>, Usage),
+    Done(Box<Answer>, Usage, Extent),
 }
 
 impl Asking {
     fn start(
         (app, arrived): (&Arc<App>, Instant),
         collection: Arc<Collection>,
-        question: Question,
+        (question, how): (Question, How),
         place: Place,
     ) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
@@ -131,7 +154,8 @@ impl Asking {
         };
         let (app, failed) = (app.clone(), sender.clone());
         let work = place.run(move || {
-            let answer = answer(&app, &collection, &question, (&is_cancelled, &sender));
+            let asked = (&question, &how);
+            let answer = answer(&app, &collection, asked, (&is_cancelled, &sender));
             // Whether anybody listens is no concern of the work.
             let _ = sender.send(answer);
         });
@@ -173,14 +197,17 @@ impl Asking {
 fn answer(
     app: &App,
     collection: &Collection,
-    question: &Question,
+    (question, how): (&Question, &How),
     (is_cancelled, sender): (&Arc<AtomicBool>, &mpsc::UnboundedSender<Result<Told, Failure>>),
 ) -> Result<Told, Failure> {
     let mut text = Text::default();
+    let mut room = Room { left: how.max_tokens, told: 0, extent: Extent::All };
     let mut on_event = |event: Event<'_>| {
         if let Event::Claim(claim) = event {
             let (text, cited) = text.push(claim);
-            let _ = sender.send(Ok(Told::Claim(text, cited)));
+            if room.takes(collection.count_tokens(&text)) {
+                let _ = sender.send(Ok(Told::Claim(text, cited)));
+            }
         }
         if is_cancelled.load(Ordering::Acquire) {
             return ControlFlow::Break(());
@@ -193,14 +220,39 @@ fn answer(
         question: &question.text,
         history: &question.history,
         settings: &collection.settings,
+        sampling: how.sampling.as_ref(),
     };
-    let answer = collection.ask(app, &asked, is_cancelled, &mut on_event)?;
-    let usage = Usage {
-        prompt: collection.count_tokens(&question.text),
-        cached: 0,
-        completion: collection.count_tokens(&answer.answer),
-    };
-    Ok(Told::Done(Box::new(answer), usage))
+    let answer = collection.ask(app, &asked, is_cancelled, &mut on_event)?.answer;
+    if answer.status == Status::Abstained {
+        room.takes(collection.count_tokens(&answer.answer));
+    }
+    let usage =
+        Usage { prompt: collection.count_tokens(&question.text), cached: 0, completion: room.told };
+    Ok(Told::Done(Box::new(answer), usage, room.extent))
+}
+
+/// The tokens that a reply may still have.
+struct Room {
+    /// `None` if it may have any number.
+    left: Option<usize>,
+    told: usize,
+    extent: Extent,
+}
+
+impl Room {
+    /// Whether so many tokens more may be told. After the first that may not,
+    /// none may: what is told has no gaps.
+    fn takes(&mut self, tokens: usize) -> bool {
+        if self.left.is_some_and(|left| left < tokens) {
+            self.extent = Extent::Cut;
+        }
+        if self.extent == Extent::Cut {
+            return false;
+        }
+        self.left = self.left.map(|left| left - tokens);
+        self.told += tokens;
+        true
+    }
 }
 
 /// An answer's text as it grows, a claim at a time.
@@ -263,6 +315,16 @@ mod tests {
         let all: Vec<char> = format!("{first}{second}").chars().collect();
         let place: String = all[cited[0].start..cited[0].end].iter().collect();
         assert_eq!((&*place, &*cited[0].uri), ("Yes. [2]", "file:///2.md"));
+    }
+
+    #[test]
+    fn a_reply_ends_with_the_last_sentence_that_fits() {
+        let mut room = Room { left: Some(10), told: 0, extent: Extent::All };
+        let taken: Vec<bool> = [4, 5, 3, 1].map(|tokens| room.takes(tokens)).into();
+        assert_eq!(taken, [true, true, false, false]);
+        assert_eq!((room.told, room.extent), (9, Extent::Cut));
+        let mut room = Room { left: None, told: 0, extent: Extent::All };
+        assert!(room.takes(1000) && room.extent == Extent::All);
     }
 
     #[test]

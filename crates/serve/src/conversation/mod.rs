@@ -77,6 +77,8 @@ pub struct Conversation {
     /// Alternatives for each token, if log-probabilities are wanted.
     pub logprobs: Option<usize>,
     pub sampling: Sampling,
+    /// Whether the request says how tokens are drawn.
+    pub is_sampled: bool,
     pub stop: Vec<String>,
 }
 

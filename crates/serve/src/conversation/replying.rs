@@ -6,7 +6,7 @@ use std::sync::Arc;
 use plumb_answer::Answer;
 use plumb_infer::{Finish, Generation, LanguageModel, TokenLogprob};
 
-use super::asking::{Asking, Told};
+use super::asking::{Asking, Extent, Told};
 use super::tools::{Call, Expect, Sieve, Tool};
 use crate::failure::Failure;
 use crate::generation::{Generating, Piece};
@@ -248,13 +248,15 @@ fn count(done: &Generation, usage: &mut Usage) {
 fn tell(told: Told, usage: &mut Usage, parts: &mut VecDeque<Said>) {
     match told {
         Told::Claim(text, cited) => parts.push_back(Said::Text { choice: 0, text, cited }),
-        Told::Done(answer, tokens) => {
+        Told::Done(answer, tokens, extent) => {
             *usage = tokens;
-            if answer.status == plumb_answer::Status::Abstained {
+            let is_cut = extent == Extent::Cut;
+            if answer.status == plumb_answer::Status::Abstained && !is_cut {
                 let (text, cited) = (answer.answer.clone(), Vec::new());
                 parts.push_back(Said::Text { choice: 0, text, cited });
             }
-            let end = End { ending: Ending::Turn, logprobs: None };
+            let ending = if is_cut { Ending::Length } else { Ending::Turn };
+            let end = End { ending, logprobs: None };
             parts.push_back(Said::End { choice: 0, end });
             parts.push_back(Said::Answer(answer));
         }

@@ -37,6 +37,17 @@ pub struct StoredAnswer {
     pub created_at: UnixMillis,
 }
 
+/// Feedback with what it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JudgedAnswer {
+    /// What was thought.
+    pub feedback: Feedback,
+    /// The collection that was asked.
+    pub collection: String,
+    /// The question as it was asked.
+    pub question: String,
+}
+
 /// What a reader thought of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Feedback {
@@ -56,7 +67,8 @@ const COLUMNS: &str = "id, owner, collection, question, status, snapshot, body, 
 
 impl Database {
     /// Keeps an answer. An answer with the same id from the same owner takes
-    /// the place of the first: ids follow from the content.
+    /// the place of the first: ids follow from the content, so that several
+    /// owners may have one each.
     pub fn save_answer(&self, new: &NewAnswer, at: UnixMillis) -> Result<(), Error> {
         let values = [
             Value::from(&new.id),
@@ -73,8 +85,8 @@ impl Database {
             sql.execute(
                 "INSERT INTO answers (id, owner, collection, question, status, snapshot, body, \
                  replay, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
-                 ON CONFLICT (id) DO UPDATE SET body = excluded.body, replay = excluded.replay, \
-                 created_at = excluded.created_at WHERE answers.owner = excluded.owner",
+                 ON CONFLICT (id, owner) DO UPDATE SET body = excluded.body, \
+                 replay = excluded.replay, created_at = excluded.created_at",
                 &values,
             )
         })?;
@@ -127,27 +139,53 @@ impl Database {
         Ok(written == 1)
     }
 
+    /// What `owner` thought of an answer given to them.
+    pub fn feedback_on(&self, owner: &str, answer: &str) -> Result<Option<Feedback>, Error> {
+        let query = "SELECT answer, owner, rating, comment, created_at FROM feedback \
+            WHERE answer = ?1 AND owner = ?2";
+        let row = self.read(|sql| sql.first(query, &[answer.into(), owner.into()]))?;
+        row.as_ref().map(judged).transpose()
+    }
+
+    /// Takes back what `owner` thought of an answer. `false` if that is nothing.
+    pub fn remove_feedback(&self, owner: &str, answer: &str) -> Result<bool, Error> {
+        let values = [answer.into(), owner.into()];
+        let removed = self.write(|sql| {
+            sql.execute("DELETE FROM feedback WHERE answer = ?1 AND owner = ?2", &values)
+        })?;
+        Ok(removed == 1)
+    }
+
     /// All feedback, newest first, for whoever looks after the service.
-    pub fn feedback(&self, limit: u32) -> Result<Vec<Feedback>, Error> {
+    pub fn feedback(&self, limit: u32) -> Result<Vec<JudgedAnswer>, Error> {
         let rows = self.read(|sql| {
             sql.query(
-                "SELECT answer, owner, rating, comment, created_at FROM feedback \
-                 ORDER BY created_at DESC, answer DESC, owner LIMIT ?1",
+                "SELECT feedback.answer, feedback.owner, rating, comment, feedback.created_at, \
+                 collection, question FROM feedback JOIN answers \
+                 ON answers.id = feedback.answer AND answers.owner = feedback.owner \
+                 ORDER BY feedback.created_at DESC, feedback.answer DESC, feedback.owner LIMIT ?1",
                 &[Value::Int(i64::from(limit.clamp(1, 1000)))],
             )
         })?;
-        rows.iter()
-            .map(|row| {
-                Ok(Feedback {
-                    answer: row.text(0)?,
-                    owner: row.text(1)?,
-                    rating: row.int(2)?,
-                    comment: row.text(3)?,
-                    created_at: row.int(4)?,
-                })
+        let all = rows.iter().map(|row| {
+            Ok(JudgedAnswer {
+                feedback: judged(row)?,
+                collection: row.text(5)?,
+                question: row.text(6)?,
             })
-            .collect()
+        });
+        all.collect()
     }
+}
+
+fn judged(row: &Row) -> Result<Feedback, Error> {
+    Ok(Feedback {
+        answer: row.text(0)?,
+        owner: row.text(1)?,
+        rating: row.int(2)?,
+        comment: row.text(3)?,
+        created_at: row.int(4)?,
+    })
 }
 
 fn stored(row: &Row) -> Result<StoredAnswer, Error> {

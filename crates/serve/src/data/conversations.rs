@@ -2,6 +2,7 @@
 //! caller can forget whose conversations it may see.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::data::error::Error;
 use crate::data::id::new_id;
@@ -9,7 +10,7 @@ use crate::data::value::{Row, Value};
 use crate::data::{Database, Page, Statements, UnixMillis};
 
 /// A conversation, without its messages.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Conversation {
     /// `conv_` and hexadecimal digits.
     pub id: String,
@@ -29,7 +30,7 @@ pub struct Conversation {
 }
 
 /// One message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Message {
     /// `msg_` and hexadecimal digits.
     pub id: String,

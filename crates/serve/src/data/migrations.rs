@@ -17,16 +17,18 @@ pub(super) struct Migration {
 }
 
 const BOTH_0001: &str = include_str!("migrations/0001_tables.sql");
+const BOTH_0003: &str = include_str!("migrations/0003_owned_answers.sql");
 
 /// Every step, in order. A step that both databases take as it is names one
 /// text twice.
-pub(super) const ALL: [Migration; 2] = [
+pub(super) const ALL: [Migration; 3] = [
     Migration { number: 1, sqlite: BOTH_0001, postgres: BOTH_0001 },
     Migration {
         number: 2,
         sqlite: include_str!("migrations/0002_append_only.sqlite.sql"),
         postgres: include_str!("migrations/0002_append_only.postgres.sql"),
     },
+    Migration { number: 3, sqlite: BOTH_0003, postgres: BOTH_0003 },
 ];
 
 /// The table that remembers which steps were applied.

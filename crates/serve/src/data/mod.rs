@@ -1,5 +1,5 @@
-//! What the service remembers: conversations, answers, feedback, keys, jobs
-//! and the audit log, in SQLite or in PostgreSQL.
+//! What the service remembers: conversations, answers, feedback, responses, keys,
+//! jobs and the audit log, in SQLite or in PostgreSQL.
 //!
 //! [`Database`] hides which of the two it is. Both are given the same numbered
 //! migrations and the same statements, written in the SQL that they share with
@@ -20,6 +20,7 @@ mod jobs;
 mod keys;
 mod migrations;
 mod postgres;
+mod responses;
 mod sessions;
 mod sqlite;
 mod usage;
@@ -28,7 +29,7 @@ mod value;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use answers::{Feedback, NewAnswer, StoredAnswer};
+pub use answers::{Feedback, JudgedAnswer, NewAnswer, StoredAnswer};
 pub use audit::{Audit, ChainError, Entry};
 pub use conversations::{Conversation, Message, NewMessage};
 pub use error::Error;
@@ -36,6 +37,7 @@ pub(crate) use id::hex;
 pub use id::random_hex;
 pub use jobs::{Job, JobState, MAX_ATTEMPTS, NewJob};
 pub use keys::KeyRow;
+pub use responses::StoredResponse;
 pub use sessions::SessionRow;
 pub use usage::Usage;
 pub use value::{Row, Value};

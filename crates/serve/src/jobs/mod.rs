@@ -2,16 +2,18 @@
 //! background, and goes on after a restart.
 //!
 //! A worker for each collection takes its jobs one after the other, so that one
-//! at a time writes to an index. The files of a job lie beside the collection;
+//! at a time writes to an index; another fetches models. The files of a job lie beside the collection;
 //! the kind of its jobs says which, so that of several servers with one database
 //! only the one that has the files takes them.
 
 mod index;
+mod pull;
 mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::watch as channel;
 use tokio::task::JoinSet;
@@ -20,6 +22,7 @@ use crate::clock;
 use crate::collection::Collection;
 use crate::data::{self, Job};
 use crate::failure::chain;
+use crate::shelf::Shelf;
 use crate::state::App;
 
 use index::kind_of;
@@ -55,6 +58,41 @@ impl Jobs {
     }
 }
 
+/// What those models are called that are fetched.
+pub(crate) const PULL: &str = "pull";
+
+/// What a job needs to know.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum JobInput {
+    Index(IndexInput),
+    Pull { model: String },
+}
+
+/// Who does jobs of one kind.
+#[derive(Clone)]
+enum Worker {
+    Index(Arc<Collection>),
+    Pull(Shelf),
+}
+
+impl Worker {
+    /// The kind; `None` while there can be no jobs of it.
+    fn kind(&self) -> Option<String> {
+        match self {
+            Self::Index(collection) => kind_of(collection),
+            Self::Pull(_) => Some(PULL.to_owned()),
+        }
+    }
+
+    fn run(&self, app: &Arc<App>, job: &Job) -> Ending {
+        match self {
+            Self::Index(collection) => index::run(app, collection, job),
+            Self::Pull(shelf) => pull::run(app, shelf, job),
+        }
+    }
+}
+
 /// How a job ended.
 enum Ending {
     /// With a result, as JSON.
@@ -66,28 +104,31 @@ enum Ending {
     PutBack,
 }
 
-/// Starts a worker for each collection. They end with the set.
+/// Starts the workers. They end with the set.
 pub(crate) fn start(app: &Arc<App>) -> JoinSet<()> {
     let mut workers = JoinSet::new();
     let collections = app.loaded().map(|loaded| loaded.collections.clone()).unwrap_or_default();
     for collection in collections {
-        workers.spawn(work(app.clone(), collection));
+        workers.spawn(work(app.clone(), Worker::Index(collection)));
+    }
+    if let Some(shelf) = app.settings.shelf.clone() {
+        workers.spawn(work(app.clone(), Worker::Pull(shelf)));
     }
     workers
 }
 
-async fn work(app: Arc<App>, collection: Arc<Collection>) {
+async fn work(app: Arc<App>, worker: Worker) {
     let mut changes = app.jobs.listen();
     while app.drain.is_accepting() {
         changes.mark_unchanged();
-        let place = collection.clone();
-        let take = move |data: &data::Database| match kind_of(&place) {
+        let who = worker.clone();
+        let take = move |data: &data::Database| match who.kind() {
             Some(kind) => data.take_job(&kind, clock::now(), millis(LEASE)),
             None => Ok(None),
         };
         match app.guard.database().call(take).await {
             Ok(Some(job)) => {
-                do_job(&app, &collection, job).await;
+                do_job(&app, &worker, job).await;
                 continue;
             }
             Ok(None) => {}
@@ -98,13 +139,13 @@ async fn work(app: Arc<App>, collection: Arc<Collection>) {
 }
 
 /// Does a job, and writes down how it ended.
-async fn do_job(app: &Arc<App>, collection: &Arc<Collection>, job: Job) {
+async fn do_job(app: &Arc<App>, worker: &Worker, job: Job) {
     // A server that stops waits for what counts as running.
     let running = app.drain.enter();
     app.jobs.changed();
     let (id, started) = (job.id.clone(), std::time::Instant::now());
-    let (shared, collection) = (app.clone(), collection.clone());
-    let done = tokio::task::spawn_blocking(move || index::run(&shared, &collection, &job)).await;
+    let (shared, worker) = (app.clone(), worker.clone());
+    let done = tokio::task::spawn_blocking(move || worker.run(&shared, &job)).await;
     let ending = done.unwrap_or_else(|_| Ending::Failed("the work on it failed".to_owned()));
     let (state, error) = match &ending {
         Ending::Done(_) => ("done", None),

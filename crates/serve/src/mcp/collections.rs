@@ -111,14 +111,14 @@ impl Library for Served {
     fn ask(&self, granted: &Granted, question: &str) -> Result<Value, String> {
         let (collection, snapshot) = self.open(granted)?;
         let settings = &collection.settings;
-        let asked = Asked { snapshot: &snapshot, question, history: &[], settings };
+        let asked = Asked { snapshot: &snapshot, question, history: &[], settings, sampling: None };
         let never = Arc::new(AtomicBool::new(false));
         let mut on_event = |_: plumb_answer::Event<'_>| ControlFlow::Continue(());
         let answer = collection.ask(&self.0, &asked, &never, &mut on_event);
         let answer = answer.map_err(|failure: Failure| failure.message)?;
         // Through its JSON: as a value a number would get digits that the digest
         // does not know.
-        let json = serde_json::to_string(&answer).map_err(told)?;
+        let json = serde_json::to_string(&answer.answer).map_err(told)?;
         serde_json::from_str(&json).map_err(told)
     }
 

@@ -7,16 +7,16 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
-use utoipa::{IntoParams, OpenApi, ToSchema};
+use utoipa::{OpenApi, ToSchema};
 
-use super::no_data;
+use super::{Paging, no_data};
 use crate::auth::role::{Principal, Role};
 use crate::clock;
 use crate::data::{Job, JobState, Page};
 use crate::failure::{Failure, Kind};
-use crate::jobs::IndexInput;
+use crate::jobs::{IndexInput, JobInput};
 use crate::query::{Named, Parameters};
 use crate::sse;
 use crate::state::App;
@@ -42,7 +42,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(super) struct JobInfo {
     id: String,
-    /// `index`.
+    /// `index` or `pull`.
     kind: String,
     collection: Option<String>,
     /// What it is about, for people.
@@ -73,26 +73,18 @@ pub(super) struct JobList {
     jobs: Vec<JobInfo>,
 }
 
-/// Which part of the list.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Which {
-    /// Id of the last of the page before
-    after: Option<String>,
-    /// Jobs at most, up to 1000
-    limit: Option<u32>,
-}
-
 impl From<Job> for JobInfo {
     fn from(job: Job) -> Self {
-        let input = serde_json::from_str::<IndexInput>(&job.input).ok();
-        let subject = input.as_ref().map_or_else(String::new, subject);
+        let (collection, subject) = match serde_json::from_str(&job.input) {
+            Ok(JobInput::Index(input)) => (Some(input.collection.clone()), subject(&input)),
+            Ok(JobInput::Pull { model }) => (None, model),
+            Err(_) => (None, String::new()),
+        };
         let kind = job.kind.split('@').next().unwrap_or_default().to_owned();
         Self {
             id: job.id,
             kind,
-            collection: input.map(|input| input.collection),
+            collection,
             subject,
             state: job.state.name(),
             done: job.done,
@@ -117,14 +109,14 @@ fn subject(input: &IndexInput) -> String {
 }
 
 /// List jobs: those of the key, or everybody's for an admin
-#[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs", params(Which),
+#[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs", params(Paging),
     responses((status = 200, body = JobList)))]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     who: Principal,
-    Parameters(which): Parameters<Which>,
+    Parameters(paging): Parameters<Paging>,
 ) -> Result<Json<JobList>, Failure> {
-    let page = Page { limit: which.limit.unwrap_or(50), after: which.after };
+    let page = Page::from(paging);
     let owner = (who.role() < Role::Admin).then(|| who.id.clone());
     let read = app.guard.database().call(move |data| data.jobs(owner.as_deref(), &page)).await;
     let jobs = read.map_err(no_data)?.into_iter().map(JobInfo::from);

@@ -7,20 +7,26 @@
 
 #![expect(unused_qualifications, reason = "the macro for parameters writes whole paths")]
 
+mod answers;
 mod ask;
 mod collections;
+mod conversations;
 mod documents;
+mod history;
 mod jobs;
+mod models;
 mod search;
 
 use std::sync::Arc;
 
 use axum::Router;
-use utoipa::OpenApi;
+use serde::Deserialize;
+use utoipa::{IntoParams, OpenApi};
 
 use crate::auth::Denied;
 use crate::auth::role::{Principal, Role};
 use crate::collection::Collection;
+use crate::data::Page;
 use crate::failure::{Failure, Kind};
 use crate::state::App;
 
@@ -33,6 +39,10 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
     api.merge(jobs::Api::openapi());
     api.merge(search::Api::openapi());
     api.merge(ask::Api::openapi());
+    api.merge(conversations::Api::openapi());
+    api.merge(answers::Api::openapi());
+    api.merge(models::Api::openapi());
+    api.merge(history::Api::openapi());
     api
 }
 
@@ -44,6 +54,27 @@ pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .merge(jobs::routes())
         .merge(search::routes())
         .merge(ask::routes())
+        .merge(conversations::routes())
+        .merge(answers::routes())
+        .merge(models::routes())
+        .merge(history::routes())
+}
+
+/// Which part of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Paging {
+    /// Id of the last of the page before
+    after: Option<String>,
+    /// How many at most, up to 1000
+    limit: Option<u32>,
+}
+
+impl From<Paging> for Page {
+    fn from(paging: Paging) -> Self {
+        Self { limit: paging.limit.unwrap_or(50), after: paging.after }
+    }
 }
 
 /// The collection that is meant, if `who` may do `need` in it. A name may be

@@ -173,7 +173,7 @@ fn write_gauges(app: &App, out: &mut String) {
 }
 
 /// Bytes of this process that are in memory, where the system says so.
-fn resident_bytes() -> Option<u64> {
+pub(crate) fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

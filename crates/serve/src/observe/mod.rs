@@ -8,4 +8,5 @@ mod request;
 
 pub use log::Log;
 pub use metrics::Metrics;
+pub(crate) use metrics::resident_bytes;
 pub(crate) use request::{Labels, observed};

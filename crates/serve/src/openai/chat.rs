@@ -65,6 +65,7 @@ impl ChatRequest {
             n: self.n.unwrap_or(1),
             max_tokens: self.max_completion_tokens.or(self.max_tokens),
             logprobs,
+            is_sampled: parameters::is_sampled(&self.sampling),
             sampling: parameters::sampling(&self.sampling)?,
             stop: parameters::stops(self.sampling.stop.as_ref())?,
             model: self.model,

@@ -7,6 +7,7 @@ mod embeddings;
 mod models;
 mod parameters;
 mod render;
+mod responses;
 mod wire;
 
 use std::sync::Arc;
@@ -23,7 +24,16 @@ pub(crate) use parameters::fresh_sampling;
 
 /// The documented part of this module.
 #[derive(OpenApi)]
-#[openapi(paths(chat::create, completions::create, embeddings::create, models::list, models::get))]
+#[openapi(paths(
+    chat::create,
+    completions::create,
+    embeddings::create,
+    models::list,
+    models::get,
+    responses::create,
+    responses::get,
+    responses::remove
+))]
 pub(crate) struct Api;
 
 /// Its routes.
@@ -34,6 +44,8 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/v1/models/{*model}", get(models::get))
         .route("/v1/chat/completions", post(chat::create))
         .route("/v1/completions", post(completions::create))
-        .route("/v1/embeddings", post(embeddings::create));
+        .route("/v1/embeddings", post(embeddings::create))
+        .route("/v1/responses", post(responses::create))
+        .route("/v1/responses/{id}", get(responses::get).delete(responses::remove));
     in_shape(Shape::OpenAi, routes)
 }

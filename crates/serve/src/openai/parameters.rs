@@ -60,6 +60,14 @@ pub(super) fn sampling(fields: &SamplingFields) -> Result<Sampling, Failure> {
     Ok(sampling)
 }
 
+/// Whether a request says how tokens are drawn.
+pub(super) fn is_sampled(fields: &SamplingFields) -> bool {
+    fields.temperature.is_some()
+        || fields.top_p.is_some()
+        || fields.top_k.is_some()
+        || fields.min_p.is_some()
+}
+
 /// The sampling of a request that names nothing.
 pub(crate) fn fresh_sampling() -> Sampling {
     Sampling { temperature: 1.0, min_p: 0.05, seed: fresh_seed(), ..Sampling::GREEDY }
@@ -123,14 +131,17 @@ pub(super) fn tool_choice(choice: Option<&WireChoice>) -> Result<ToolChoice, Fai
     match choice {
         None => Ok(ToolChoice::Auto),
         Some(WireChoice::Function { function }) => Ok(ToolChoice::Named(function.name.clone())),
-        Some(WireChoice::Mode(mode)) => match &**mode {
-            "auto" => Ok(ToolChoice::Auto),
-            "none" => Ok(ToolChoice::Never),
-            "required" => Ok(ToolChoice::Required),
-            other => {
-                Err(Failure::invalid("tool_choice", format!("`{other}` is no choice of tools")))
-            }
-        },
+        Some(WireChoice::Mode(mode)) => tool_mode(mode),
+    }
+}
+
+/// What is wanted of the tools, in a word.
+pub(super) fn tool_mode(mode: &str) -> Result<ToolChoice, Failure> {
+    match mode {
+        "auto" => Ok(ToolChoice::Auto),
+        "none" => Ok(ToolChoice::Never),
+        "required" => Ok(ToolChoice::Required),
+        other => Err(Failure::invalid("tool_choice", format!("`{other}` is no choice of tools"))),
     }
 }
 

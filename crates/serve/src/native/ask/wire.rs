@@ -24,6 +24,9 @@ pub(in crate::native) struct AskRequest {
     /// Earlier turns, oldest first.
     #[serde(default)]
     pub(super) history: Vec<Earlier>,
+    /// Id of a conversation, whose collection and earlier turns are taken. The
+    /// question and its answer are added to it.
+    pub(super) conversation: Option<String>,
     /// Events as they come; yes without it.
     pub(super) stream: Option<bool>,
     /// Whether the question goes on for some seconds when the connection breaks.
@@ -49,6 +52,17 @@ pub(in crate::native) struct Earlier {
 }
 
 impl AskRequest {
+    /// Refuses what a conversation says itself.
+    pub(super) fn check_conversation(&self) -> Result<(), Failure> {
+        let field = match (self.collection.is_some(), self.history.is_empty()) {
+            (true, _) => "collection",
+            (false, false) => "history",
+            (false, true) => return Ok(()),
+        };
+        let message = format!("`{field}` is that of the conversation: leave it out");
+        Err(Failure::invalid(field, message))
+    }
+
     /// The earlier turns.
     pub(super) fn turns(&self) -> Result<Vec<Turn>, Failure> {
         if MOST_TURNS < self.history.len() {

@@ -5,25 +5,31 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use plumb_answer::{Answer, Claim, Event, StoredSettings, Turn};
+use plumb_answer::{Answer, Claim, Event, Status, StoredAnswer, StoredSettings, Turn};
 use plumb_store::Snapshot;
 use serde_json::{Value, json};
 
 use super::Run;
 use super::wire::{AskRequest, Cited, Delta, Passages, Search, Verified};
 use crate::auth::role::{Principal, Role};
+use crate::clock;
 use crate::collection::{Asked, Collection};
+use crate::data::{self, Conversation, Database, Message, NewAnswer, NewMessage};
 use crate::failure::{Failure, Kind, chain};
 use crate::limits::Meter;
-use crate::native::search;
-use crate::native::{check_text, collection};
+use crate::native::conversations::{self, title_of};
+use crate::native::{check_text, collection, no_data, search};
 use crate::state::{App, COLLECTION_PREFIX};
 
 /// A question, ready to be asked.
 struct Question {
+    /// Id of the key that asks.
+    owner: String,
     collection: Arc<Collection>,
     text: String,
     history: Vec<Turn>,
+    /// What the question and its answer are added to.
+    conversation: Option<Conversation>,
     settings: StoredSettings,
     meter: Meter,
     arrived: Instant,
@@ -38,16 +44,25 @@ pub(super) async fn start(
     request: AskRequest,
 ) -> Result<Arc<Run>, Failure> {
     let arrived = Instant::now();
-    let collection = collection(app, who, request.collection.as_deref(), Role::Read)?;
     check_text(app, "question", &request.question)?;
+    let (conversation, history) = match &request.conversation {
+        Some(id) => {
+            request.check_conversation()?;
+            let (conversation, messages) = conversations::read(app, who, id).await?;
+            (Some(conversation), conversations::turns(&messages))
+        }
+        None => (None, request.turns()?),
+    };
+    let name = conversation.as_ref().map(|conversation| conversation.collection.as_str());
+    let collection = collection(app, who, name.or(request.collection.as_deref()), Role::Read)?;
     let settings = request.settings(&collection.settings)?;
     // A filter that cannot be read is found before the stream begins.
     Collection::check_settings(&settings)?;
-    let history = request.turns()?;
     let place = app.workers.reserve().await?;
     let run = app.runs.begin(&who.id, request.resumable.unwrap_or(false));
-    let text = request.question;
-    let question = Question { collection, text, history, settings, meter, arrived };
+    let (owner, text) = (who.id.clone(), request.question);
+    let question =
+        Question { owner, collection, text, history, conversation, settings, meter, arrived };
     let (shared, asked) = (app.clone(), run.clone());
     let work = place.run(move || asked.end(answer(&shared, &asked, &question)));
     tokio::spawn(watch(app.clone(), run.clone(), (work, arrived)));
@@ -87,6 +102,7 @@ fn answer(app: &App, run: &Run, question: &Question) -> Result<(Value, Value), F
         question: &question.text,
         history: &question.history,
         settings: &question.settings,
+        sampling: None,
     };
     let mut claims = 0;
     let mut failed = None;
@@ -110,28 +126,93 @@ fn answer(app: &App, run: &Run, question: &Question) -> Result<(Value, Value), F
     if let Some(failure) = failed {
         return Err(failure);
     }
-    let answer = answer?;
+    let kept = answer?;
     if claims == 0 {
         teller.first();
     }
     let tokens = |text: &str| collection.count_tokens(text) as u64;
-    question.meter.add(tokens(&question.text) + tokens(&answer.answer));
-    ended(run, &answer)
+    question.meter.add(tokens(&question.text) + tokens(&kept.answer.answer));
+    ended((app, run), question, &kept)
 }
 
-/// The event `done`, and the reply to one who did not want events.
-fn ended(run: &Run, answer: &Answer) -> Result<(Value, Value), Failure> {
+/// Keeps the answer, and gives the event `done` and the reply to one who did not
+/// want events.
+fn ended(
+    (app, run): (&App, &Run),
+    question: &Question,
+    kept: &StoredAnswer,
+) -> Result<(Value, Value), Failure> {
+    let told = |error: serde_json::Error| Failure::internal(chain(&error));
+    let answer = &kept.answer;
     // Through its text: as a value a number would get digits that the answer's
     // digest does not know.
-    let text = serde_json::to_string(answer).map_err(|e| Failure::internal(chain(&e)))?;
-    let whole: Value = serde_json::from_str(&text).map_err(|e| Failure::internal(chain(&e)))?;
+    let body = serde_json::to_string(answer).map_err(told)?;
+    let whole: Value = serde_json::from_str(&body).map_err(told)?;
+    let replay = serde_json::to_string(&json!({
+        "settings": kept.settings,
+        "history": kept.history,
+        "written": kept.written,
+        "deterministic": kept.deterministic,
+    }));
+    let status = if answer.status == Status::Answered { "answered" } else { "abstained" };
+    let new = NewAnswer {
+        id: answer.answer_id.clone(),
+        owner: question.owner.clone(),
+        collection: question.collection.name.clone(),
+        question: question.text.clone(),
+        status: status.to_owned(),
+        snapshot: answer.snapshot.clone(),
+        body,
+        replay: replay.map_err(told)?,
+    };
+    let data = app.guard.database();
+    data.save_answer(&new, clock::now()).map_err(no_data)?;
+    let messages = question.conversation.as_ref().map(|to| add(data, question, to, answer));
+    let messages = messages.transpose()?;
+    let conversation = question.conversation.as_ref().map(|conversation| &conversation.id);
     let event = json!({
         "ask": run.id,
         "status": answer.status,
         "answer_id": answer.answer_id,
-        "answer": whole,
+        "answer": &whole,
+        "conversation": conversation,
+        "messages": &messages,
     });
-    Ok((event, json!({"ask": run.id, "answer": whole})))
+    let reply = json!({
+        "ask": run.id,
+        "answer": whole,
+        "conversation": conversation,
+        "messages": messages,
+    });
+    Ok((event, reply))
+}
+
+/// Adds the question and its answer to a conversation, both or none.
+fn add(
+    data: &Database,
+    question: &Question,
+    to: &Conversation,
+    answer: &Answer,
+) -> Result<Vec<Message>, Failure> {
+    let message = |role: &str, content: &str, answer: Option<&String>| NewMessage {
+        role: role.to_owned(),
+        content: content.to_owned(),
+        answer: answer.cloned(),
+    };
+    let both = [
+        message("user", &question.text, None),
+        message("assistant", &answer.answer, Some(&answer.answer_id)),
+    ];
+    let added = data.add_messages(&question.owner, &to.id, &both, clock::now());
+    let added = added.map_err(|error| match error {
+        data::Error::NotFound { .. } => Failure::not_found("the conversation was removed"),
+        error => no_data(error),
+    })?;
+    if to.title.is_empty() {
+        let title = title_of(&question.text);
+        data.rename_conversation(&question.owner, &to.id, &title).map_err(no_data)?;
+    }
+    Ok(added)
 }
 
 /// Tells of one question.

@@ -2,7 +2,7 @@
 
 use plumb_serve::data::{
     Audit, Database, Error, Feedback, JobState, KeyRow, MAX_ATTEMPTS, NewAnswer, NewJob,
-    NewMessage, Page, SessionRow, Usage,
+    NewMessage, Page, SessionRow, StoredResponse, Usage,
 };
 
 fn message(role: &str, content: &str) -> NewMessage {
@@ -135,10 +135,12 @@ pub(super) fn an_answer_is_given_back_as_it_was_kept(database: &Database) {
     let found = database.answer("k", "a_1").unwrap().unwrap();
     assert_eq!((&found.answer, found.created_at), (&kept, 5));
     assert_eq!(database.answer("other", "a_1").unwrap(), None);
-    // The same id from another owner changes nothing.
-    let stolen = NewAnswer { body: "{}".into(), ..answer("a_1", "other") };
-    database.save_answer(&stolen, 6).unwrap();
+    // Who asks the same gets the same, and changes nothing of it for others.
+    let same = NewAnswer { body: "{}".into(), ..answer("a_1", "other") };
+    database.save_answer(&same, 6).unwrap();
     assert_eq!(database.answer("k", "a_1").unwrap().unwrap(), found);
+    assert_eq!(database.answer("other", "a_1").unwrap().unwrap().answer, same);
+    assert_eq!(database.answers("other", &Page::default()).unwrap().len(), 1);
     database.save_answer(&NewAnswer { id: "a_2".into(), ..kept }, 7).unwrap();
     let ids: Vec<String> = database
         .answers("k", &Page::default())
@@ -161,7 +163,38 @@ pub(super) fn feedback_needs_an_answer_of_ones_own(database: &Database) {
     assert!(!database.set_feedback(&feedback("other", 1)).unwrap());
     assert!(database.set_feedback(&feedback("k", 1)).unwrap());
     assert!(database.set_feedback(&feedback("k", -1)).unwrap());
-    assert_eq!(database.feedback(10).unwrap(), [feedback("k", -1)]);
+    let all = database.feedback(10).unwrap();
+    assert_eq!((all.len(), &all[0].feedback), (1, &feedback("k", -1)));
+    assert_eq!((all[0].collection.as_str(), all[0].question.as_str()), ("docs", "Why?"));
+    assert_eq!(database.feedback_on("k", "a_1").unwrap(), Some(feedback("k", -1)));
+    assert_eq!(database.feedback_on("other", "a_1").unwrap(), None);
+    assert!(!database.remove_feedback("other", "a_1").unwrap());
+    assert!(database.remove_feedback("k", "a_1").unwrap());
+    assert!(!database.remove_feedback("k", "a_1").unwrap());
+    assert!(database.feedback(10).unwrap().is_empty());
+}
+
+pub(super) fn a_response_is_for_its_owner_alone(database: &Database) {
+    let response = StoredResponse {
+        id: "resp_1".into(),
+        owner: "k".into(),
+        model: "docs/handbook".into(),
+        previous: None,
+        items: "[]".into(),
+        body: "{}".into(),
+        created_at: 5,
+    };
+    database.save_response(&response).unwrap();
+    let next =
+        StoredResponse { id: "resp_2".into(), previous: Some("resp_1".into()), ..response.clone() };
+    database.save_response(&next).unwrap();
+    assert!(database.save_response(&next).is_err(), "two responses with one id");
+    assert_eq!(database.response("k", "resp_1").unwrap(), Some(response));
+    assert_eq!(database.response("k", "resp_2").unwrap(), Some(next));
+    assert_eq!(database.response("other", "resp_1").unwrap(), None);
+    assert!(!database.remove_response("other", "resp_1").unwrap());
+    assert!(database.remove_response("k", "resp_1").unwrap());
+    assert_eq!(database.response("k", "resp_1").unwrap(), None);
 }
 
 pub(super) fn any_text_comes_back(database: &Database) {

@@ -29,6 +29,7 @@ cases! {
     writers_of_one_conversation_leave_no_gap,
     an_answer_is_given_back_as_it_was_kept,
     feedback_needs_an_answer_of_ones_own,
+    a_response_is_for_its_owner_alone,
     any_text_comes_back,
     a_key_is_revoked_once,
     a_session_ends_by_time_by_logout_and_with_its_key,
