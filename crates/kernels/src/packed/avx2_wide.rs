@@ -6,6 +6,8 @@
 #![expect(unsafe_code, reason = "loads through pointers and calls that need AVX2")]
 #![expect(
     clippy::multiple_unsafe_ops_per_block,
+    clippy::cast_ptr_alignment,
+    clippy::needless_range_loop,
     reason = "every operation of a kernel's inner loop is one of these"
 )]
 
