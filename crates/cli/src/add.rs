@@ -3,22 +3,20 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use anyhow::{Context as _, Result, bail};
+use indicatif::ProgressBar;
+use plumb_index::address::{file_facts, file_url, path_of_url, source_address};
+use plumb_index::{Indexer, Item, Made, Progress, Report, SkippedItem, Tools, Watch, is_whole};
 use plumb_ingest::{Limits, Walk};
 use plumb_store::{Batch, Binding, Snapshot, Store};
 
-use crate::context::Context;
+use crate::context::{Context, Stop};
 use crate::exit::Exit;
 use crate::fetch::{Fetcher, Policy};
-use crate::index::{Indexer, Item, Report, SkippedItem, Tools, is_whole};
 use crate::models::{Located, locate};
-use crate::paths::{absolute, file_url, path_of_url};
-use crate::project::{
-    LoadedEmbedder, META_CHUNK_TOKENS, META_EMBEDDER, META_EMBEDDER_SHA256, Project, analyzer,
-    check_embedder,
-};
+use crate::paths::absolute;
+use crate::project::{LoadedEmbedder, Project, analyzer};
 use crate::rebuild::rebuild;
 
 /// Index files, folders, web pages or standard input
@@ -78,6 +76,7 @@ pub fn run(args: &AddArgs, context: &Context) -> Result<Exit> {
         index(&project, context, &store, &sources, &[])?
     };
     report.skipped.splice(0..0, skipped);
+    project.unread()?.note(&report, context.now_millis())?;
     print_report(&report, context)
 }
 
@@ -154,11 +153,6 @@ pub fn source_of(binding: &Binding) -> Option<Source> {
     url.starts_with("http").then(|| Source::Url { url: url.to_owned(), policy })
 }
 
-/// An address without what names a member of an archive.
-pub fn source_address(uri: &str) -> &str {
-    uri.split('#').next().unwrap_or(uri)
-}
-
 /// Indexes `sources` into `store`, and forgets the addresses that are `gone`.
 ///
 /// Everything that can be checked is checked before anything is committed.
@@ -171,10 +165,10 @@ pub fn index(
 ) -> Result<Report> {
     let located = locate(context, &project.config.embedder)?;
     let snapshot = store.snapshot();
-    check_embedder(&snapshot, &located)?;
-    check_chunking(&snapshot, project)?;
+    let made = made(project, &located);
+    made.check(&snapshot)?;
     let mut batch = Batch::new();
-    set_settings(&mut batch, project, &located);
+    made.write(&mut batch);
     for uri in gone {
         batch.unbind(uri);
     }
@@ -201,7 +195,8 @@ pub fn index(
     };
     let bar =
         context.progress(fresh.len() as u64, "{pos}/{len} files [{bar:24}] {msg}, {eta} left");
-    let mut indexer = Indexer::new(store, &tools, &context.stop, bar.clone(), batch);
+    let watch = OnTerminal { stop: &context.stop, bar: &bar };
+    let mut indexer = Indexer::new(store, &tools, &watch, batch);
     indexer.report.removed = gone.len();
     let fetcher = Fetcher::new();
     for source in fresh {
@@ -218,25 +213,35 @@ pub fn index(
         bar.inc(1);
     }
     let mut report = indexer.finish()?;
+    bar.finish_and_clear();
     report.unchanged += unchanged;
     Ok(report)
 }
 
-/// Writes down what the passages are made with.
-pub fn set_settings(batch: &mut Batch, project: &Project, located: &Located) {
-    batch.set_meta(META_EMBEDDER, &located.name);
-    batch.set_meta(META_EMBEDDER_SHA256, &located.sha256);
-    batch.set_meta(META_CHUNK_TOKENS, &project.config.chunk_tokens.to_string());
+/// What the passages of `project` are to be made with.
+pub fn made(project: &Project, located: &Located) -> Made {
+    Made {
+        embedder: located.name.clone(),
+        embedder_sha256: located.sha256.clone(),
+        chunk_tokens: project.config.chunk_tokens,
+    }
 }
 
-fn check_chunking(snapshot: &Snapshot, project: &Project) -> Result<()> {
-    let wanted = project.config.chunk_tokens.to_string();
-    match snapshot.meta().get(META_CHUNK_TOKENS) {
-        Some(stored) if *stored != wanted => bail!(
-            "the documents were cut to {stored} tokens and `chunks.max_tokens` is {wanted}: set it \
-             back, or index again with `plumb add --rebuild`"
-        ),
-        _ => Ok(()),
+/// Follows indexing with a bar, and ends it at Ctrl-C.
+pub struct OnTerminal<'a> {
+    pub stop: &'a Stop,
+    pub bar: &'a ProgressBar,
+}
+
+impl Watch for OnTerminal<'_> {
+    fn is_stopped(&self) -> bool {
+        self.stop.is_set()
+    }
+
+    fn embedded(&self, progress: &Progress) {
+        let Progress { passages, seconds, .. } = *progress;
+        let rate = passages as f64 / seconds.max(1e-3);
+        self.bar.set_message(format!("{passages} passages, {rate:.0}/s"));
     }
 }
 
@@ -256,18 +261,6 @@ fn unchanged_documents(source: &Source, known: &BTreeMap<&str, Vec<&Binding>>) -
     let bindings = known.get(file_url(path).as_str())?;
     let facts = file_facts(path).ok()?;
     is_whole(bindings, facts).then_some(bindings.len())
-}
-
-/// Modification time in nanoseconds since 1970, and size in bytes.
-pub fn file_facts(path: &Path) -> std::io::Result<(i64, u64)> {
-    let metadata = std::fs::metadata(path)?;
-    let mtime = metadata
-        .modified()
-        .ok()
-        .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
-        .and_then(|age| i64::try_from(age.as_nanos()).ok())
-        .unwrap_or(0);
-    Ok((mtime, metadata.len()))
 }
 
 /// The address that the documents of `source` get.

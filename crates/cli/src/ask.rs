@@ -179,7 +179,7 @@ pub fn ask_on_terminal(
 pub fn stale_notices(answer: &Answer, context: &Context) {
     let mut seen = Vec::new();
     for citation in answer.claims.iter().flat_map(|claim| &claim.citations) {
-        let Some(path) = crate::paths::path_of_url(&citation.uri) else { continue };
+        let Some(path) = plumb_index::address::path_of_url(&citation.uri) else { continue };
         if citation.uri.contains('#') || seen.contains(&path) {
             continue;
         }

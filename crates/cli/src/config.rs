@@ -33,6 +33,7 @@ pub struct ServeFile {
     pub listen: Option<SocketAddr>,
     pub models: Option<Vec<String>>,
     pub drain_seconds: Option<u64>,
+    pub max_upload_mb: Option<usize>,
     pub database: Option<String>,
     pub allowed_hosts: Vec<String>,
     pub cors_origins: Vec<String>,
@@ -195,6 +196,8 @@ pub struct Serve {
     pub models: Vec<String>,
     /// What running requests may still take after the order to stop.
     pub drain_seconds: u64,
+    /// Megabytes of an upload, all its files together.
+    pub max_upload_mb: usize,
     /// A file, or a `postgres://` address.
     pub database: Option<String>,
     /// Names in `Host` beside those of loopback.
@@ -246,6 +249,7 @@ impl Config {
                 listen: file.serve.listen.unwrap_or(local),
                 models: file.serve.models.unwrap_or_default(),
                 drain_seconds: file.serve.drain_seconds.unwrap_or(30),
+                max_upload_mb: positive("serve.max_upload_mb", file.serve.max_upload_mb, 512)?,
                 database: file.serve.database,
                 allowed_hosts: file.serve.allowed_hosts,
                 cors_origins: file.serve.cors_origins,
@@ -342,6 +346,7 @@ pub const TEMPLATE: &str = r#"# Settings of this project. Every key is optional;
 # listen = "127.0.0.1:8321"
 # models = []                       # generators to serve beside the one above
 # drain_seconds = 30                # for running requests, after Ctrl-C
+# max_upload_mb = 512               # of files that are uploaded at once
 # allowed_hosts = []                # names in `Host` beside those of loopback
 # cors_origins = []                 # origins of other pages that may use the server
 # database = ".plumb/serve.db"      # or "postgres://USER@HOST/NAME"

@@ -3,13 +3,14 @@
 use std::io::{self, Write};
 
 use anyhow::{Result, bail};
+use plumb_index::address::file_url;
 use plumb_store::{Batch, Binding, Snapshot};
 use serde_json::json;
 
 use crate::add::shown;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::paths::{absolute, file_url};
+use crate::paths::absolute;
 use crate::project::Project;
 
 /// List the documents
@@ -159,6 +160,7 @@ pub fn rm(args: &RmArgs, context: &Context) -> Result<Exit> {
         }
     }
     let id = store.commit(&batch)?;
+    project.unread()?.forget(&removed)?;
     if context.json {
         context.print_json(&json!({"removed": removed, "snapshot": id.to_string()}))?;
     } else {

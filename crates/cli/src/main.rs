@@ -25,7 +25,6 @@ mod fetch;
 mod generate;
 mod generator;
 mod hints;
-mod index;
 mod key;
 mod labelled;
 mod list;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use plumb_answer::ModelId;
+use plumb_index::{Made, Unread};
 use plumb_infer::Embedder;
 use plumb_store::{Journal, Reader, Snapshot, Store};
 use plumb_text::Analyzer;
@@ -115,6 +116,11 @@ impl Project {
         Ok(Journal::open(&self.data("conversations.log"))?)
     }
 
+    /// Files that could not be indexed.
+    pub fn unread(&self) -> Result<Unread> {
+        Ok(Unread::open(&self.root.join(DATA_FOLDER))?)
+    }
+
     /// Runs of `plumb eval rag`.
     pub fn runs(&self) -> Result<Journal> {
         Ok(Journal::open(&self.data("eval-runs.log"))?)
@@ -132,7 +138,7 @@ impl Project {
     /// Loads the embedder, which must be the one that the store was made with.
     pub fn embedder(&self, context: &Context, snapshot: &Snapshot) -> Result<LoadedEmbedder> {
         let located = locate(context, &self.config.embedder)?;
-        check_embedder(snapshot, &located)?;
+        Made::check_embedder(snapshot, &located.name, &located.sha256)?;
         LoadedEmbedder::load(&located, self.config.threads)
     }
 }
@@ -143,25 +149,6 @@ pub fn resolve(context: &Context, root: &Path) -> Result<Config> {
     let file = config::read(path.as_deref())?;
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     Config::resolve(file, &Overrides { threads: context.threads }, cores)
-}
-
-/// Keys under which the store remembers what its vectors were made with.
-pub const META_EMBEDDER: &str = "embedder";
-pub const META_EMBEDDER_SHA256: &str = "embedder_sha256";
-pub const META_CHUNK_TOKENS: &str = "chunk_tokens";
-
-/// Refuses an embedder other than the one that made the stored vectors.
-pub fn check_embedder(snapshot: &Snapshot, located: &Located) -> Result<()> {
-    let meta = snapshot.meta();
-    match meta.get(META_EMBEDDER_SHA256) {
-        Some(sha256) if *sha256 != located.sha256 => bail!(
-            "the documents were embedded with `{}` and the settings say `{}`: set \
-             `models.embedder` back, or index again with `plumb add --rebuild`",
-            meta.get(META_EMBEDDER).map_or("another model", String::as_str),
-            located.name,
-        ),
-        _ => Ok(()),
-    }
 }
 
 /// An embedder with its identity.

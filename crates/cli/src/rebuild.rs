@@ -9,13 +9,14 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow, bail};
+use plumb_index::address::source_address;
+use plumb_index::{Indexer, Item, Report, SkippedItem, StoredDocument, Tools};
 use plumb_ingest::Limits;
 use plumb_store::{Batch, Binding, Snapshot, Store};
 
-use crate::add::{Source, address, read, set_settings, source_address, source_of};
+use crate::add::{OnTerminal, Source, address, made, read, source_of};
 use crate::context::Context;
 use crate::fetch::{Fetcher, Policy};
-use crate::index::{Indexer, Item, Report, SkippedItem, StoredDocument, Tools};
 use crate::models::locate;
 use crate::project::{LoadedEmbedder, Project, analyzer};
 
@@ -58,9 +59,10 @@ pub fn rebuild(
     // The old state stays in the log and can still be named.
     let mut batch = Batch::new();
     batch.reset();
-    set_settings(&mut batch, project, &located);
+    made(project, &located).write(&mut batch);
     let bar = context.progress(all.len() as u64, "{pos}/{len} files [{bar:24}] {msg}, {eta} left");
-    let mut indexer = Indexer::new(store, &tools, &context.stop, bar.clone(), batch).all_at_once();
+    let watch = OnTerminal { stop: &context.stop, bar: &bar };
+    let mut indexer = Indexer::new(store, &tools, &watch, batch).all_at_once();
     let fetcher = Fetcher::new();
     let mut unread = Vec::new();
     for (uri, known) in &all {
@@ -82,7 +84,9 @@ pub fn rebuild(
             indexer.keep(&StoredDocument::read(&before, binding)?, &reason)?;
         }
     }
-    indexer.finish()
+    let report = indexer.finish()?;
+    bar.finish_and_clear();
+    Ok(report)
 }
 
 fn read_again(known: &Known, fetcher: &Fetcher) -> Result<Item> {

@@ -94,6 +94,7 @@ pub fn settings(args: &ServeArgs, context: &Context) -> Result<Settings> {
         pools: pools(&config, context)?,
         limits: Limits {
             drain: Duration::from_secs(config.serve.drain_seconds),
+            upload_bytes: config.serve.max_upload_mb.saturating_mul(1_000_000),
             ..Limits::default()
         },
     })
@@ -120,6 +121,7 @@ fn collection(
         name: collection_name(config, &project.root),
         folder: project.root.join(DATA_FOLDER),
         embedder: embedder.name.clone(),
+        chunk_tokens: config.chunk_tokens,
         settings,
     };
     Ok((collection, embedder))

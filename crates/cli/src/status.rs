@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use anyhow::Result;
+use plumb_index::META_EMBEDDER;
 use plumb_store::Snapshot;
 use serde::Serialize;
 
@@ -10,7 +11,7 @@ use crate::config::WordingName;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::models::bytes_here;
-use crate::project::{META_EMBEDDER, Project};
+use crate::project::Project;
 
 /// What there is to say. Nothing of it is checked: `plumb doctor` looks closer.
 #[derive(Debug, Serialize)]

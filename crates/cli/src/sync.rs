@@ -4,15 +4,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use plumb_index::address::{file_facts, file_url, path_of_url};
 use plumb_store::Snapshot;
 use serde::Serialize;
 
-use crate::add::{
-    Source, address, documents_under, file_facts, index, print_report, shown, source_of,
-};
+use crate::add::{Source, address, documents_under, index, print_report, shown, source_of};
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::paths::{file_url, path_of_url};
 use crate::project::Project;
 
 /// Bring the index up to date with the files it came from
@@ -52,6 +50,9 @@ pub fn run(args: &SyncArgs, context: &Context) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let mut report = index(&project, context, &store, &sources, &gone)?;
+    let mut unread = project.unread()?;
+    unread.forget(&gone)?;
+    unread.note(&report, context.now_millis())?;
     report.unchanged = snapshot.bindings().count().saturating_sub(gone.len() + report.added);
     if !context.json {
         print_difference(&difference, context)?;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use plumb_answer::{Answer, Citation, Finding};
+use plumb_index::address::path_of_url;
 use plumb_store::Snapshot;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -14,7 +15,6 @@ use sha2::{Digest, Sha256};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::list::hex;
-use crate::paths::path_of_url;
 use crate::project::Project;
 
 /// Check an answer again: its digest, its quotes and every claim

@@ -6,9 +6,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use plumb_answer::{
-    Answer, ModelId, OnEvent, Recorder, Settings as AnswerSettings, Sources, Status, StoredAnswer,
-    StoredSettings, Turn, Writer,
+    Answer, ModelId, OnEvent, Recorder, Sources, Status, StoredAnswer, StoredSettings, Turn, Writer,
 };
+use plumb_index::{META_EMBEDDER, META_EMBEDDER_SHA256, Made, Unread, UnreadFile};
 use plumb_infer::Embedder;
 use plumb_store::{Journal, Reader, Snapshot, Store};
 use plumb_text::Analyzer;
@@ -23,9 +23,14 @@ use crate::settings::CollectionSource;
 use crate::state::App;
 use crate::upstream::{Pool, PoolWriter};
 
-/// Where a store remembers the hash of the weights that its vectors are from.
-const META_EMBEDDER_SHA256: &str = "embedder_sha256";
-const META_EMBEDDER: &str = "embedder";
+/// What is asked, of what, and how it is to be answered.
+pub struct Asked<'a> {
+    pub snapshot: &'a Snapshot,
+    pub question: &'a str,
+    /// Earlier turns, oldest first.
+    pub history: &'a [Turn],
+    pub settings: &'a StoredSettings,
+}
 
 /// The documents of one project. All functions that search or answer compute
 /// and read files: call them on the worker pool.
@@ -37,15 +42,17 @@ pub struct Collection {
     pub embedder_id: ModelId,
     pub analyzer: Analyzer,
     pub settings: StoredSettings,
+    /// The longest passage, in tokens of the embedder.
+    pub chunk_tokens: usize,
     /// When it was opened, in seconds since 1970.
     pub opened: u64,
-    resolved: AnswerSettings,
     /// Words answers; quotes are the answers without it.
     generator: Option<Arc<Generator>>,
     /// Words answers in its place.
     pool: Option<PoolWriter>,
     reader: Mutex<Reader>,
     answers: Mutex<Journal>,
+    unread: Mutex<Unread>,
 }
 
 impl Collection {
@@ -71,7 +78,10 @@ impl Collection {
         } else {
             None
         };
+        // Every question resolves them again; what cannot be is found at once.
         let resolved = source.settings.resolve();
+        resolved.map_err(|source| Error::Answers { name: name(), source })?;
+        let unread = Unread::open(&source.folder);
         Ok(Self {
             name: name(),
             folder: source.folder.clone(),
@@ -79,19 +89,20 @@ impl Collection {
             embedder_id: model.id.clone(),
             analyzer: Analyzer::english(),
             settings: source.settings.clone(),
+            chunk_tokens: source.chunk_tokens,
             opened: clock::unix_seconds(),
-            resolved: resolved.map_err(|source| Error::Answers { name: name(), source })?,
             generator,
             pool,
             reader: Mutex::new(reader),
             answers: Mutex::new(Journal::open(&source.folder.join("answers.log")).map_err(failed)?),
+            unread: Mutex::new(unread.map_err(|source| Error::Unread { name: name(), source })?),
         })
     }
 
     /// The last commit, by whichever process.
     pub fn snapshot(&self) -> Result<Snapshot, Failure> {
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_new = reader.refresh().map_err(|error| Failure::internal(chain(&error)))?;
+        let is_new = reader.refresh()?;
         let snapshot = reader.snapshot();
         if is_new && let Err(error) = check_embedder(&self.name, &snapshot, &self.embedder_id) {
             return Err(Failure::new(Kind::Conflict, chain(&error)));
@@ -99,31 +110,88 @@ impl Collection {
         Ok(snapshot)
     }
 
-    /// Answers `question` after `history`, keeps the answer in the journal and
-    /// tells `on_event` on the way. Once `is_cancelled` is set it fails soon.
+    /// A past commit, by the beginning of its id; the last without one.
+    pub fn snapshot_named(&self, prefix: Option<&str>) -> Result<Snapshot, Failure> {
+        let last = self.snapshot()?;
+        let Some(prefix) = prefix else { return Ok(last) };
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = reader.resolve(prefix).and_then(|id| reader.snapshot_at(&id));
+        found.map_err(|error| match error {
+            plumb_store::Error::UnknownSnapshot { .. } => Failure::not_found(error.to_string()),
+            plumb_store::Error::AmbiguousSnapshot { .. } => {
+                Failure::invalid("snapshot", error.to_string())
+            }
+            error => Failure::internal(chain(&error)),
+        })
+    }
+
+    /// What new passages are made with.
+    pub fn made(&self) -> Made {
+        Made {
+            embedder: self.embedder_id.name.clone(),
+            embedder_sha256: self.embedder_id.sha256.clone().unwrap_or_default(),
+            chunk_tokens: self.chunk_tokens,
+        }
+    }
+
+    /// Opens the index for writing; fails at once if somebody writes to it.
+    pub fn store(&self) -> Result<Store, plumb_store::Error> {
+        Store::open(&self.folder.join("index"))
+    }
+
+    /// The files that could not be read, or only in part.
+    pub fn unread(&self) -> Result<Vec<UnreadFile>, Failure> {
+        self.with_unread(|unread| {
+            unread.refresh()?;
+            unread.files()
+        })
+    }
+
+    /// Works on what could not be read.
+    pub fn with_unread<T>(
+        &self,
+        work: impl FnOnce(&mut Unread) -> Result<T, plumb_index::Error>,
+    ) -> Result<T, Failure> {
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        work(&mut unread).map_err(|error| Failure::internal(chain(&error)))
+    }
+
+    /// Refuses settings that no answer could be given with.
+    pub fn check_settings(settings: &StoredSettings) -> Result<(), Failure> {
+        settings.resolve().map(drop).map_err(failure)
+    }
+
+    /// The name of what words answers under `settings`, if anything does.
+    pub fn generator_name(&self, settings: &StoredSettings) -> Option<String> {
+        let has_writer = self.generator.is_some() || self.pool.is_some();
+        (settings.writes && has_writer).then(|| settings.generator.clone())
+    }
+
+    /// Answers a question, keeps the answer in the journal and tells `on_event`
+    /// on the way. Once `is_cancelled` is set it fails soon.
     pub fn ask(
         &self,
         app: &App,
-        (question, history): (&str, &[Turn]),
+        asked: &Asked<'_>,
         is_cancelled: &Arc<AtomicBool>,
         on_event: &mut OnEvent<'_>,
     ) -> Result<Answer, Failure> {
-        let snapshot = self.snapshot()?;
+        let resolved = asked.settings.resolve().map_err(failure)?;
         let sources = Sources {
-            snapshot: &snapshot,
+            snapshot: asked.snapshot,
             embedder: &self.embedder,
             embedder_id: self.embedder_id.clone(),
             analyzer: &self.analyzer,
-            settings: &self.resolved,
+            settings: &resolved,
         };
-        let mut writer = self.writer(is_cancelled);
+        let mut writer = self.writer(is_cancelled).filter(|_| asked.settings.writes);
         let mut recorder = writer.as_mut().map(|writer| Recorder::new(writer.as_mut()));
         let borrowed = recorder.as_mut().map(|recorder| recorder as &mut dyn Writer);
-        let answer =
-            plumb_answer::ask(&sources, question, history, borrowed, on_event).map_err(failure)?;
+        let answer = plumb_answer::ask(&sources, asked.question, asked.history, borrowed, on_event);
+        let answer = answer.map_err(failure)?;
         let written = recorder.map_or_else(Vec::new, Recorder::into_written);
         self.measure(app, &answer);
-        self.keep(&answer, history, written)?;
+        self.keep(&answer, asked, written)?;
         Ok(answer)
     }
 
@@ -145,11 +213,16 @@ impl Collection {
         counted.unwrap_or(text.len())
     }
 
-    fn keep(&self, answer: &Answer, history: &[Turn], written: Vec<String>) -> Result<(), Failure> {
+    fn keep(
+        &self,
+        answer: &Answer,
+        asked: &Asked<'_>,
+        written: Vec<String>,
+    ) -> Result<(), Failure> {
         let stored = StoredAnswer {
             answer: answer.clone(),
-            settings: self.settings.clone(),
-            history: history.to_vec(),
+            settings: asked.settings.clone(),
+            history: asked.history.to_vec(),
             written,
             deterministic: self.pool.is_none(),
         };
@@ -195,11 +268,17 @@ fn check_embedder(collection: &str, snapshot: &Snapshot, id: &ModelId) -> Result
 fn failure(error: plumb_answer::Error) -> Failure {
     use plumb_answer::Error as Answer;
     match error {
-        Answer::EmptyQuestion => Failure::new(Kind::Invalid, "the question is empty"),
+        Answer::EmptyQuestion => Failure::invalid("question", "the question is empty"),
+        Answer::Filter(error) => bad_filter(&error),
         Answer::Interrupted => Failure::new(Kind::Deadline, "the question was interrupted"),
         Answer::Writer(error) => writer_failure(&error),
         error => Failure::internal(chain(&error)),
     }
+}
+
+/// A condition on documents that cannot be read, with the place.
+pub fn bad_filter(error: &plumb_retrieve::FilterError) -> Failure {
+    Failure::invalid("where", format!("`where`: {error}, here:\n{}", error.pointed()))
 }
 
 /// A writer wraps the engine's own error: a full queue is no fault of this

@@ -73,20 +73,29 @@ pub async fn embed(
     Ok(encoded)
 }
 
-/// The scores of `passages`. Fails, with the numbers, if one is longer than the
-/// model reads.
+/// What becomes of a passage that is longer than the model reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TooLong {
+    /// The request fails, with the numbers.
+    Refuse,
+    /// The end is not read.
+    Cut,
+}
+
+/// The scores of `passages`.
 pub async fn rerank(
     app: &Arc<App>,
     model: &ServedReranker,
-    query: String,
-    passages: Vec<String>,
+    (query, passages): (String, Vec<String>),
+    too_long_ones: TooLong,
 ) -> Result<Encoded<f32>, Failure> {
     check_number("documents", passages.len(), app)?;
     let (reranker, engine) = (model.reranker.clone(), app.ready()?.encoding_engine.clone());
     let (sender, done) = oneshot::channel();
     let started = Instant::now();
     let submit = move || {
-        for (i, passage) in passages.iter().enumerate() {
+        let checked = if too_long_ones == TooLong::Refuse { passages.len() } else { 0 };
+        for (i, passage) in passages.iter().take(checked).enumerate() {
             let (tokens, most) = (reranker.full_length(&query, passage)?, reranker.max_tokens());
             if most < tokens {
                 return Err(too_long(&format!("document {i} with the query"), tokens, most));

@@ -25,6 +25,9 @@ pub enum Error {
     #[error("cannot open the collection `{name}`")]
     Collection { name: String, source: plumb_store::Error },
 
+    #[error("cannot read what the collection `{name}` could not read")]
+    Unread { name: String, source: plumb_index::Error },
+
     #[error("the settings of the collection `{name}` cannot be used")]
     Answers { name: String, source: plumb_answer::Error },
 

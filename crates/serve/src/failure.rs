@@ -247,6 +247,12 @@ impl From<plumb_infer::Error> for Failure {
     }
 }
 
+impl From<plumb_store::Error> for Failure {
+    fn from(error: plumb_store::Error) -> Self {
+        Self::internal(chain(&error))
+    }
+}
+
 /// An error with its causes, on one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

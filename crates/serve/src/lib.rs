@@ -13,6 +13,8 @@
 //!   Anthropic's and of Cohere's;
 //! - `failure` is what a request ends with when it cannot be served, in the
 //!   shape that the API's clients expect; `sse` streams; `shutdown` drains;
+//! - `native` is Plumb's own API: documents, searches, questions; `jobs` is what
+//!   takes longer than a request; `query` reads what stands in an address;
 //! - `observe` counts and measures, for `/metrics`, and writes a line of log for
 //!   each request;
 //! - [`data`] is what the service remembers, in SQLite or PostgreSQL;
@@ -42,10 +44,13 @@ mod failure;
 mod generation;
 mod generator;
 mod health;
+mod jobs;
 pub mod limits;
 pub mod mcp;
+mod native;
 mod observe;
 mod openai;
+mod query;
 mod rerank;
 mod router;
 mod run;

@@ -13,7 +13,7 @@ use utoipa::{OpenApi, ToSchema};
 
 use crate::body::Body;
 use crate::clock;
-use crate::encoding;
+use crate::encoding::{self, TooLong};
 use crate::failure::{Failure, Shape};
 use crate::router::in_shape;
 use crate::state::App;
@@ -136,7 +136,7 @@ async fn scores(
     texts: Vec<String>,
 ) -> Result<(Vec<f32>, usize), Failure> {
     if let Some(reranker) = app.ready()?.rerankers.iter().find(|known| known.id.name == model) {
-        let encoded = encoding::rerank(app, reranker, query, texts).await?;
+        let encoded = encoding::rerank(app, reranker, (query, texts), TooLong::Refuse).await?;
         return Ok((encoded.results, encoded.tokens));
     }
     let embedder = app.embedder(model)?;

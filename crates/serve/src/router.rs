@@ -12,7 +12,7 @@ use utoipa::OpenApi;
 use crate::failure::{Failure, Kind, Shape, shaped};
 use crate::observe::observed;
 use crate::state::App;
-use crate::{anthropic, auth, health, mcp, openai, rerank, upstream};
+use crate::{anthropic, auth, health, mcp, native, openai, rerank, upstream};
 
 /// Plumb's HTTP API
 #[derive(OpenApi)]
@@ -27,6 +27,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     api.merge(rerank::Api::openapi());
     api.merge(auth::routes::Api::openapi());
     api.merge(mcp::routes::Api::openapi());
+    api.merge(native::openapi());
     api
 }
 
@@ -38,6 +39,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .merge(anthropic::routes())
         .merge(rerank::routes())
         .merge(in_shape(Shape::Native, auth::routes::routes()))
+        .merge(in_shape(Shape::Native, native::routes(app)))
         .merge(in_shape(Shape::Native, mcp::routes::routes(app)))
         .layer(middleware::from_fn_with_state(app.clone(), accepting));
     let routes = Router::new()

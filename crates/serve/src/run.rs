@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::error::Error;
+use crate::jobs;
 use crate::mcp;
 use crate::observe::Log;
 use crate::router::router;
@@ -65,11 +66,13 @@ async fn serve(app: &Arc<App>, on_listen: impl FnOnce(SocketAddr)) -> Result<(),
         loaded = loading => loaded?,
         () = signal() => return Ok(()),
     }
+    let mut working = jobs::start(app);
     signal().await;
     app.drain.begin();
     app.log.write("stopping", json!({"running": app.drain.running()}));
     let in_time = app.drain.finish(app.settings.limits.drain).await;
     app.log.write("stopped", json!({"all_finished": in_time}));
+    working.abort_all();
     counting.abort();
     save_usage(app).await;
     serving.abort();

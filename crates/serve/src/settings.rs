@@ -61,6 +61,8 @@ pub struct CollectionSource {
     pub folder: PathBuf,
     /// Name among [`Settings::embedders`].
     pub embedder: String,
+    /// The longest passage, in tokens of the embedder.
+    pub chunk_tokens: usize,
     /// How questions are answered; the generator is named among
     /// [`Settings::generators`].
     pub settings: StoredSettings,
@@ -77,6 +79,12 @@ pub struct Limits {
     pub waiting_work: usize,
     /// Bytes of a request's body.
     pub body_bytes: usize,
+    /// Bytes of an upload, all files together.
+    pub upload_bytes: usize,
+    /// Files of an upload.
+    pub upload_files: usize,
+    /// Bytes of a question, or of what is searched for.
+    pub question_bytes: usize,
     /// Tokens that are generated where a request names no number.
     pub default_tokens: usize,
     /// Continuations of one request.
@@ -96,6 +104,9 @@ impl Default for Limits {
             workers: 4,
             waiting_work: 64,
             body_bytes: 8 << 20,
+            upload_bytes: 512 << 20,
+            upload_files: 64,
+            question_bytes: 16 << 10,
             default_tokens: 1024,
             choices: 16,
             texts: 1024,

@@ -32,6 +32,11 @@ impl Sender {
         self.send(Event::default().event(name).data(json(data))).await
     }
 
+    /// Sends an event called `name` with an id, from which a client can go on.
+    pub(crate) async fn numbered(&self, id: &str, (name, json): (&str, &str)) -> Result<(), Gone> {
+        self.send(Event::default().id(id).event(name).data(json)).await
+    }
+
     /// Sends the end mark of OpenAI's streams.
     pub(crate) async fn done(&self) -> Result<(), Gone> {
         self.send(Event::default().data("[DONE]")).await

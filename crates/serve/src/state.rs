@@ -11,6 +11,8 @@ use crate::encoding::{ServedEmbedder, ServedReranker};
 use crate::error::Error;
 use crate::failure::Failure;
 use crate::generator::Generator;
+use crate::jobs::Jobs;
+use crate::native::Runs;
 use crate::observe::{Log, Metrics};
 use crate::settings::{ModelSource, Settings};
 use crate::shutdown::Drain;
@@ -34,6 +36,10 @@ pub struct App {
     pub drain: Drain,
     /// Stands before the routes, and has what the service remembers.
     pub guard: Arc<Guard>,
+    /// Work that takes longer than a request.
+    pub jobs: Jobs,
+    /// Questions whose events can be read.
+    pub runs: Arc<Runs>,
     /// Generators on other machines.
     pub pools: Vec<Pool>,
     /// `None` until everything is open.
@@ -82,6 +88,8 @@ impl App {
             settings,
             workers: Arc::new(workers),
             drain: Drain::default(),
+            jobs: Jobs::default(),
+            runs: Arc::default(),
             loaded: RwLock::new(None),
         })
     }

@@ -4,8 +4,8 @@ use super::Finding;
 use super::tree::File;
 
 /// The crates from the bottom up: each may use only those before it.
-const ORDER: [&str; 15] = [
-    "metrics", "kernels", "formats", "store", "text", "model", "infer", "train", "ingest",
+const ORDER: [&str; 16] = [
+    "metrics", "kernels", "formats", "store", "text", "model", "infer", "train", "ingest", "index",
     "retrieve", "answer", "eval", "watch", "serve", "cli",
 ];
 

@@ -89,6 +89,11 @@ fn sent_key(headers: &HeaderMap) -> Result<Option<&str>, Denied> {
     key.transpose()
 }
 
+/// What a change was made to, for the audit log, where the address does not say
+/// it: an extension of the response.
+#[derive(Clone, Debug, Default)]
+pub struct Target(pub String);
+
 /// The layer.
 pub async fn layer(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
@@ -111,9 +116,10 @@ pub async fn layer(State(guard): State<Arc<Guard>>, mut request: Request, next: 
     let mut response = next.run(request).await;
     allow(response.headers_mut(), &origin);
     if let Some(actor) = actor.filter(|_| is_audited(&method, &path, response.status())) {
+        let target = response.extensions().get::<Target>().cloned().unwrap_or_default().0;
         let action = format!("{method} {path}");
         let outcome = response.status().as_u16().to_string();
-        if let Err(failure) = note(&guard, (actor, action, outcome)).await {
+        if let Err(failure) = note(&guard, (actor, action, target, outcome)).await {
             return in_shape_of(&path, failure);
         }
     }
@@ -143,7 +149,13 @@ async fn check(
 /// Changes are noted, and what was forbidden. Questions are not: they change
 /// nothing, and how often one asks is counted elsewhere.
 fn is_audited(method: &Method, path: &str, status: StatusCode) -> bool {
-    let asks = ["/api/v1/ask", "/api/v1/search", "/api/v1/answers", "/api/v1/conversations"];
+    let asks = [
+        "/api/v1/ask",
+        "/api/v1/search",
+        "/api/v1/answers",
+        "/api/v1/conversations",
+        "/api/v1/feedback",
+    ];
     let is_change = !method.is_safe()
         && path.starts_with("/api/")
         && !asks.iter().any(|root| path.starts_with(root));
@@ -154,11 +166,11 @@ fn is_audited(method: &Method, path: &str, status: StatusCode) -> bool {
 /// said to be done.
 async fn note(
     guard: &Arc<Guard>,
-    (actor, action, outcome): (String, String, String),
+    (actor, action, target, outcome): (String, String, String, String),
 ) -> Result<(), Failure> {
     let now = (guard.gate.clock)();
     let appended = guard.database().call(move |database| {
-        let audit = Audit { actor: &actor, action: &action, target: "", outcome: &outcome };
+        let audit = Audit { actor: &actor, action: &action, target: &target, outcome: &outcome };
         database.append_audit(&audit, now)
     });
     appended.await.map_err(|_| Failure::unavailable("the audit log cannot be written"))

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use super::replying::{Cited, Replying, Usage};
 use super::{Conversation, Format, Role, Spoken, ToolChoice};
-use crate::collection::Collection;
+use crate::collection::{Asked, Collection};
 use crate::failure::{Failure, Kind};
 use crate::state::App;
 use crate::workers::Place;
@@ -187,8 +187,14 @@ fn answer(
         }
         ControlFlow::Continue(())
     };
-    let asked = (&*question.text, &*question.history);
-    let answer = collection.ask(app, asked, is_cancelled, &mut on_event)?;
+    let snapshot = collection.snapshot()?;
+    let asked = Asked {
+        snapshot: &snapshot,
+        question: &question.text,
+        history: &question.history,
+        settings: &collection.settings,
+    };
+    let answer = collection.ask(app, &asked, is_cancelled, &mut on_event)?;
     let usage = Usage {
         prompt: collection.count_tokens(&question.text),
         cached: 0,

@@ -120,14 +120,17 @@ impl Database {
         self.read(|sql| sql.first(&query, &[id.into()]))?.as_ref().map(job).transpose()
     }
 
-    /// Jobs, newest first.
-    pub fn jobs(&self, page: &Page) -> Result<Vec<Job>, Error> {
+    /// Jobs, newest first: those of `owner`, or everybody's.
+    pub fn jobs(&self, owner: Option<&str>, page: &Page) -> Result<Vec<Job>, Error> {
         let query = format!(
-            "SELECT {COLUMNS} FROM jobs WHERE (?1 = '' OR EXISTS (SELECT 1 FROM jobs AS seen \
-             WHERE seen.id = ?1 AND (jobs.created_at < seen.created_at OR (jobs.created_at = \
-             seen.created_at AND jobs.id < seen.id)))) ORDER BY created_at DESC, id DESC LIMIT ?2"
+            "SELECT {COLUMNS} FROM jobs WHERE (?3 = '' OR owner = ?3) AND (?1 = '' OR EXISTS \
+             (SELECT 1 FROM jobs AS seen WHERE seen.id = ?1 AND (jobs.created_at < \
+             seen.created_at OR (jobs.created_at = seen.created_at AND jobs.id < seen.id)))) \
+             ORDER BY created_at DESC, id DESC LIMIT ?2"
         );
-        let rows = self.read(|sql| sql.query(&query, &[page.after(), page.limit()]))?;
+        let owner = Value::from(owner.unwrap_or_default());
+        let values = [page.after(), page.limit(), owner];
+        let rows = self.read(|sql| sql.query(&query, &values))?;
         rows.iter().map(job).collect()
     }
 
@@ -198,6 +201,19 @@ impl Database {
                 "UPDATE jobs SET state = ?2, result = ?3, error = ?4, leased_until = NULL, \
                  updated_at = ?5 WHERE id = ?1 AND state = 'running'",
                 &values,
+            )
+        })?;
+        Ok(changed == 1)
+    }
+
+    /// Puts a running job back into the queue, as if it had not been begun: its
+    /// worker has to stop. `false` if it is not running any more.
+    pub fn release_job(&self, id: &str, now: UnixMillis) -> Result<bool, Error> {
+        let changed = self.write(|sql| {
+            sql.execute(
+                "UPDATE jobs SET state = 'queued', attempts = attempts - 1, leased_until = NULL, \
+                 updated_at = ?2 WHERE id = ?1 AND state = 'running'",
+                &[id.into(), now.into()],
             )
         })?;
         Ok(changed == 1)

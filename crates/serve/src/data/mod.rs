@@ -32,6 +32,7 @@ pub use answers::{Feedback, NewAnswer, StoredAnswer};
 pub use audit::{Audit, ChainError, Entry};
 pub use conversations::{Conversation, Message, NewMessage};
 pub use error::Error;
+pub(crate) use id::hex;
 pub use id::random_hex;
 pub use jobs::{Job, JobState, MAX_ATTEMPTS, NewJob};
 pub use keys::KeyRow;

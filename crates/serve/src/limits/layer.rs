@@ -48,14 +48,16 @@ pub async fn layer(State(guard): State<Arc<Guard>>, mut request: Request, next: 
         return next.run(request).await;
     };
     let path = request.uri().path().to_owned();
-    let estimate = if request.method() == Method::GET { 0 } else { estimate(request.headers()) };
+    // What no model reads, such as a file that is sent, has no tokens.
+    let takes_tokens = waits_its_turn(request.method(), &path);
+    let estimate = if takes_tokens { estimate(request.headers()) } else { 0 };
     let admission = match admit(&guard, &who, estimate).await {
         Ok(Ok(admission)) => admission,
         Ok(Err(limited)) => return refused(&limited, &path),
         Err(failure) => return in_shape_of(&path, failure),
     };
     let mut permit = None;
-    if waits_its_turn(request.method(), &path) {
+    if takes_tokens {
         let weight = who.limits.weight.unwrap_or(1);
         match guard.queue.enter(&who.id, weight, estimate).await {
             Ok(entered) => permit = Some(entered),
@@ -76,7 +78,8 @@ pub async fn layer(State(guard): State<Arc<Guard>>, mut request: Request, next: 
 
 /// What takes a model's time waits for its turn; looking things up does not.
 fn waits_its_turn(method: &Method, path: &str) -> bool {
-    let is_asking = path.starts_with("/v1/") || path.starts_with("/api/v1/ask") || path == "/mcp";
+    let asks = ["/v1/", "/v2/", "/api/v1/ask", "/api/v1/search"];
+    let is_asking = asks.iter().any(|root| path.starts_with(root)) || path == "/mcp";
     *method == Method::POST && is_asking
 }
 

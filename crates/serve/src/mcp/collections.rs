@@ -10,7 +10,7 @@ use plumb_store::Snapshot;
 use serde_json::{Value, json};
 
 use crate::auth::role::Granted;
-use crate::collection::Collection;
+use crate::collection::{Asked, Collection};
 use crate::failure::{Failure, chain};
 use crate::mcp::library::{Library, Slice};
 use crate::state::App;
@@ -109,10 +109,12 @@ impl Library for Served {
     }
 
     fn ask(&self, granted: &Granted, question: &str) -> Result<Value, String> {
-        let (collection, _) = self.open(granted)?;
+        let (collection, snapshot) = self.open(granted)?;
+        let settings = &collection.settings;
+        let asked = Asked { snapshot: &snapshot, question, history: &[], settings };
         let never = Arc::new(AtomicBool::new(false));
         let mut on_event = |_: plumb_answer::Event<'_>| ControlFlow::Continue(());
-        let answer = collection.ask(&self.0, (question, &[]), &never, &mut on_event);
+        let answer = collection.ask(&self.0, &asked, &never, &mut on_event);
         let answer = answer.map_err(|failure: Failure| failure.message)?;
         // Through its JSON: as a value a number would get digits that the digest
         // does not know.

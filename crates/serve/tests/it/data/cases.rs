@@ -104,9 +104,11 @@ pub(super) fn pages_give_every_row_once(database: &Database) {
     }
     assert_eq!(seen.len(), 5);
     assert!(seen.windows(2).all(|w| (w[0].updated_at, &w[0].id) > (w[1].updated_at, &w[1].id)));
-    let first = database.jobs(&Page { limit: 3, after: None }).unwrap();
-    let rest = database.jobs(&Page { limit: 9, after: Some(first[2].id.clone()) }).unwrap();
+    let first = database.jobs(None, &Page { limit: 3, after: None }).unwrap();
+    let rest =
+        database.jobs(Some("k"), &Page { limit: 9, after: Some(first[2].id.clone()) }).unwrap();
     assert_eq!((first.len(), rest.len()), (3, 2));
+    assert!(database.jobs(Some("other"), &Page::default()).unwrap().is_empty());
     let unknown = Page { limit: 3, after: Some("conv_none".into()) };
     assert!(database.conversations("k", &unknown).unwrap().is_empty());
 }
@@ -247,6 +249,17 @@ pub(super) fn a_job_whose_worker_died_is_begun_again_and_then_fails(database: &D
     assert!(database.take_job("index", now, 100).unwrap().is_none());
     assert_eq!(database.job(&id).unwrap().unwrap().state, JobState::Failed);
     assert!(!database.keep_job(&id, (1, None), now, 100).unwrap());
+}
+
+pub(super) fn a_job_that_is_put_back_is_taken_again(database: &Database) {
+    let id = job(database, 1);
+    for now in 2..10 {
+        let taken = database.take_job("index", now, 100).unwrap().unwrap();
+        assert_eq!((taken.id.as_str(), taken.attempts), (id.as_str(), 1));
+        assert!(database.release_job(&id, now).unwrap());
+        assert!(!database.release_job(&id, now).unwrap());
+    }
+    assert_eq!(database.job(&id).unwrap().unwrap().state, JobState::Queued);
 }
 
 pub(super) fn a_cancelled_job_takes_no_result(database: &Database) {

@@ -35,6 +35,7 @@ cases! {
     usage_adds_up,
     a_job_is_taken_by_one_worker,
     a_job_whose_worker_died_is_begun_again_and_then_fails,
+    a_job_that_is_put_back_is_taken_again,
     a_cancelled_job_takes_no_result,
     the_audit_log_is_a_chain,
     writers_of_the_audit_log_make_one_chain,

@@ -1,23 +1,21 @@
-//! Documents into the store: parse, split, embed, commit, in small batches.
+//! Files that were read, into the store.
 //!
-//! A batch is committed every few seconds at the latest, so that Ctrl-C, a
-//! crash or a full disk loses seconds of work and never what was reported as
-//! done. A document becomes visible with all its passages or not at all.
+//! A batch is committed every few seconds at the latest, so that an
+//! interruption, a crash or a full disk loses seconds of work and never what was
+//! reported as done. A document becomes visible with all its passages or not at
+//! all.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
-use indicatif::ProgressBar;
 use plumb_infer::Embedder;
-use plumb_ingest::{Block, BlockKind, Budget, Document, Kind, Limits, Passage};
-use plumb_store::{
-    Batch, Binding, DocId, DocumentRecord, MapEntry, PassageRecord, Snapshot, Store,
-};
+use plumb_ingest::{Budget, Document, Limits, Passage};
+use plumb_store::{Batch, Binding, DocId, DocumentRecord, MapEntry, PassageRecord, Store};
 use plumb_text::Analyzer;
-use serde::Serialize;
 
-use crate::context::Stop;
+use crate::error::Error;
+use crate::report::{Report, SkippedItem};
+use crate::stored::StoredDocument;
 
 /// Passages in a batch before it is committed.
 const BATCH_PASSAGES: usize = 256;
@@ -40,33 +38,6 @@ pub struct Item {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// What came of the items so far.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Report {
-    /// Documents that are new or changed.
-    pub added: usize,
-    /// Documents that were there already, byte for byte.
-    pub unchanged: usize,
-    /// Documents whose bytes are stored under another address too.
-    pub duplicates: usize,
-    pub removed: usize,
-    pub passages: usize,
-    pub skipped: Vec<SkippedItem>,
-    pub warnings: Vec<SkippedItem>,
-    /// What could not be read again and was taken from the index, and why.
-    pub kept: Vec<SkippedItem>,
-    pub seconds: f64,
-    pub interrupted: bool,
-    pub snapshot: String,
-}
-
-/// Something that was not read, or not fully, and why.
-#[derive(Clone, Debug, Serialize)]
-pub struct SkippedItem {
-    pub uri: String,
-    pub reason: String,
-}
-
 /// What documents are turned into passages with.
 pub struct Tools<'a> {
     pub embedder: &'a Embedder,
@@ -75,12 +46,34 @@ pub struct Tools<'a> {
     pub limits: Limits,
 }
 
+/// Texts that are embedded in one step.
+const STEP: usize = 64;
+
+/// Follows the work of an [`Indexer`], and may end it.
+pub trait Watch {
+    /// Whether to stop. Looked at between steps.
+    fn is_stopped(&self) -> bool;
+
+    /// Told after each step.
+    fn embedded(&self, progress: &Progress);
+}
+
+/// How far an [`Indexer`] is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Passages that were embedded since the beginning.
+    pub passages: usize,
+    /// Seconds that this took.
+    pub seconds: f64,
+    /// Passages of the document in hand that are embedded, and all it has.
+    pub in_hand: (usize, usize),
+}
+
 /// Writes to a store, a batch at a time.
 pub struct Indexer<'a> {
     store: &'a Store,
     tools: &'a Tools<'a>,
-    stop: &'a Stop,
-    progress: ProgressBar,
+    watch: &'a dyn Watch,
     batch: Batch,
     batch_since: Instant,
     pending: HashSet<DocId>,
@@ -91,19 +84,12 @@ pub struct Indexer<'a> {
 
 impl<'a> Indexer<'a> {
     /// Starts with `batch`, which holds what must be committed first.
-    pub fn new(
-        store: &'a Store,
-        tools: &'a Tools<'a>,
-        stop: &'a Stop,
-        progress: ProgressBar,
-        batch: Batch,
-    ) -> Self {
+    pub fn new(store: &'a Store, tools: &'a Tools<'a>, watch: &'a dyn Watch, batch: Batch) -> Self {
         let now = Instant::now();
         Self {
             store,
             tools,
-            stop,
-            progress,
+            watch,
             batch,
             batch_since: now,
             pending: HashSet::new(),
@@ -115,6 +101,7 @@ impl<'a> Indexer<'a> {
 
     /// For a batch that begins with a reset: what the store holds is as good
     /// as gone, and everything is committed in one step at the end, or nothing.
+    #[must_use]
     pub fn all_at_once(mut self) -> Self {
         self.all_at_once = true;
         self
@@ -123,7 +110,8 @@ impl<'a> Indexer<'a> {
     /// Indexes every document in `item`.
     ///
     /// Addresses under the item's that it no longer provides are unbound.
-    pub fn add(&mut self, item: &Item) -> Result<()> {
+    pub fn add(&mut self, item: &Item) -> Result<(), Error> {
+        self.report.read.push(item.uri.clone());
         let loaded = plumb_ingest::load(&item.name, &item.bytes, &self.tools.limits);
         for skipped in loaded.skipped {
             let uri = member_uri(&item.uri, &skipped.name);
@@ -145,17 +133,17 @@ impl<'a> Indexer<'a> {
                 metadata: metadata.clone(),
             };
             self.add_document(binding, document)?;
-            if self.stop.is_set() {
+            if self.watch.is_stopped() {
                 break;
             }
         }
-        if !self.stop.is_set() && !self.all_at_once {
+        if !self.watch.is_stopped() && !self.all_at_once {
             self.unbind_others(&item.uri, &uris);
         }
         self.commit_if_due()
     }
 
-    fn add_document(&mut self, binding: Binding, document: &Document) -> Result<()> {
+    fn add_document(&mut self, binding: Binding, document: &Document) -> Result<(), Error> {
         for warning in &document.warnings {
             let warning = SkippedItem { uri: binding.uri.clone(), reason: warning.clone() };
             self.report.warnings.push(warning);
@@ -181,7 +169,7 @@ impl<'a> Indexer<'a> {
 
     /// Indexes what the store holds of a document whose source cannot be read
     /// any more: its passages, which are cut again if they have become too long.
-    pub fn keep(&mut self, stored: &StoredDocument, reason: &str) -> Result<()> {
+    pub fn keep(&mut self, stored: &StoredDocument, reason: &str) -> Result<(), Error> {
         let id = stored.binding.document;
         if !self.pending.contains(&id) {
             let passages = stored.passages(&self.budget(&self.count()));
@@ -206,8 +194,13 @@ impl<'a> Indexer<'a> {
         Budget { max_tokens: self.tools.chunk_tokens, count }
     }
 
-    /// Puts a document into the batch; false if Ctrl-C came first.
-    fn put(&mut self, id: DocId, document: &Document, passages: Vec<Passage>) -> Result<bool> {
+    /// Puts a document into the batch; false if it was stopped first.
+    fn put(
+        &mut self,
+        id: DocId,
+        document: &Document,
+        passages: Vec<Passage>,
+    ) -> Result<bool, Error> {
         let Some(record) = self.record(id, document, passages)? else { return Ok(false) };
         self.report.passages += record.passages.len();
         self.batch.put(record);
@@ -215,23 +208,23 @@ impl<'a> Indexer<'a> {
         Ok(true)
     }
 
-    /// The document with its passages embedded; `None` if Ctrl-C came first.
+    /// The document with its passages embedded; `None` if it was stopped first.
     fn record(
         &self,
         id: DocId,
         document: &Document,
         passages: Vec<Passage>,
-    ) -> Result<Option<DocumentRecord>> {
+    ) -> Result<Option<DocumentRecord>, Error> {
         let texts: Vec<String> =
             passages.iter().map(|passage| searchable(&document.title, passage)).collect();
         let mut vectors = Vec::with_capacity(texts.len());
-        for texts in texts.chunks(64) {
-            if self.stop.is_set() {
+        for texts in texts.chunks(STEP) {
+            if self.watch.is_stopped() {
                 return Ok(None);
             }
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
             vectors.extend(self.tools.embedder.embed_documents(&texts)?);
-            self.progress.set_message(self.rate(vectors.len()));
+            self.watch.embedded(&self.progress((vectors.len(), passages.len())));
         }
         let records = passages
             .into_iter()
@@ -255,10 +248,9 @@ impl<'a> Indexer<'a> {
         }))
     }
 
-    fn rate(&self, in_hand: usize) -> String {
-        let seconds = self.started.elapsed().as_secs_f64().max(1e-3);
-        let passages = self.report.passages + in_hand;
-        format!("{passages} passages, {:.0}/s", passages as f64 / seconds)
+    fn progress(&self, in_hand: (usize, usize)) -> Progress {
+        let seconds = self.started.elapsed().as_secs_f64();
+        Progress { passages: self.report.passages + in_hand.0, seconds, in_hand }
     }
 
     fn unbind_others(&mut self, uri: &str, kept: &[String]) {
@@ -273,7 +265,7 @@ impl<'a> Indexer<'a> {
         }
     }
 
-    fn commit_if_due(&mut self) -> Result<()> {
+    fn commit_if_due(&mut self) -> Result<(), Error> {
         if self.all_at_once {
             return Ok(());
         }
@@ -281,7 +273,7 @@ impl<'a> Indexer<'a> {
         if due { self.commit() } else { Ok(()) }
     }
 
-    fn commit(&mut self) -> Result<()> {
+    fn commit(&mut self) -> Result<(), Error> {
         if !self.batch.is_empty() {
             self.store.commit(&self.batch)?;
         }
@@ -293,92 +285,17 @@ impl<'a> Indexer<'a> {
 
     /// Commits what is left and says what came of it.
     ///
-    /// What is to be committed all at once is not if Ctrl-C came first.
-    pub fn finish(mut self) -> Result<Report> {
-        if self.all_at_once && self.stop.is_set() {
+    /// What is to be committed all at once is not if it was stopped first.
+    pub fn finish(mut self) -> Result<Report, Error> {
+        if self.all_at_once && self.watch.is_stopped() {
             self.report = Report { skipped: self.report.skipped, ..Report::default() };
         } else {
             self.commit()?;
         }
-        self.progress.finish_and_clear();
         self.report.seconds = self.started.elapsed().as_secs_f64();
-        self.report.interrupted = self.stop.is_set();
+        self.report.interrupted = self.watch.is_stopped();
         self.report.snapshot = self.store.snapshot().id().to_string();
         Ok(self.report)
-    }
-}
-
-/// A document as a snapshot has it, with the address that it is bound to.
-pub struct StoredDocument {
-    pub binding: Binding,
-    /// Without blocks.
-    document: Document,
-    passages: Vec<plumb_store::Passage>,
-}
-
-impl StoredDocument {
-    /// Reads what `binding` stands for in `snapshot`.
-    pub fn read(snapshot: &Snapshot, binding: &Binding) -> Result<Self> {
-        let uri = &binding.uri;
-        let stored = snapshot
-            .document(&binding.document)
-            .with_context(|| format!("the store has no document behind `{uri}`"))?;
-        let info = stored.info()?;
-        let kind = Kind::named(&info.kind).with_context(|| {
-            format!("`{uri}` is of the kind `{}`, which is not known", info.kind)
-        })?;
-        let document = Document {
-            name: String::new(),
-            kind,
-            sha256: info.sha256,
-            text: stored.text()?,
-            is_original: info.is_original,
-            title: info.title.clone(),
-            blocks: Vec::new(),
-            metadata: info.metadata.clone(),
-            warnings: Vec::new(),
-        };
-        let passages =
-            stored.passages().map(|at| snapshot.passage(at)).collect::<Result<_, _>>()?;
-        Ok(Self { binding: binding.clone(), document, passages })
-    }
-
-    /// The stored passages, each cut to `budget`.
-    fn passages(&self, budget: &Budget<'_>) -> Vec<Passage> {
-        let mut all = Vec::new();
-        let mut document = self.document.clone();
-        for stored in &self.passages {
-            document.blocks = vec![block(stored, &document.text)];
-            let passages = plumb_ingest::split(&document, budget).into_iter();
-            all.extend(
-                passages.map(|passage| Passage {
-                    heading_path: stored.heading_path.clone(),
-                    ..passage
-                }),
-            );
-        }
-        all
-    }
-}
-
-/// A passage of `text` as one block of it.
-fn block(stored: &plumb_store::Passage, text: &str) -> Block {
-    // Invariant of the store: a range is within the text, which is in memory.
-    let at = |byte: u64| usize::try_from(byte).unwrap_or(usize::MAX);
-    let range = at(stored.range.start)..at(stored.range.end);
-    let is_same = text.get(range.clone()) == Some(stored.text.as_str());
-    let map = stored.map.iter().map(|entry| plumb_ingest::MapEntry {
-        clean_start: at(entry.clean_start),
-        source_start: at(entry.source_start),
-        length: at(entry.length),
-    });
-    Block {
-        kind: BlockKind::Paragraph,
-        range,
-        text: if is_same { String::new() } else { stored.text.clone() },
-        map: if is_same { Vec::new() } else { map.collect() },
-        page: stored.page,
-        part: stored.part.clone(),
     }
 }
 

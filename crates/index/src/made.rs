@@ -1,0 +1,57 @@
+//! What the passages of a store are made with.
+
+use plumb_store::{Batch, Snapshot};
+
+use crate::error::Error;
+
+/// Key under which the store remembers the name of the embedder.
+pub const META_EMBEDDER: &str = "embedder";
+/// Key under which the store remembers the hash of the embedder's weights.
+pub const META_EMBEDDER_SHA256: &str = "embedder_sha256";
+const META_CHUNK_TOKENS: &str = "chunk_tokens";
+
+/// The embedder and the length of passages. All of a store are made with one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// Name of the embedder.
+    pub embedder: String,
+    /// Hex SHA-256 of its weights.
+    pub embedder_sha256: String,
+    /// The longest passage, in tokens of the embedder.
+    pub chunk_tokens: usize,
+}
+
+impl Made {
+    /// Writes it down.
+    pub fn write(&self, batch: &mut Batch) {
+        batch.set_meta(META_EMBEDDER, &self.embedder);
+        batch.set_meta(META_EMBEDDER_SHA256, &self.embedder_sha256);
+        batch.set_meta(META_CHUNK_TOKENS, &self.chunk_tokens.to_string());
+    }
+
+    /// Refuses a store whose passages were made otherwise.
+    pub fn check(&self, snapshot: &Snapshot) -> Result<(), Error> {
+        Self::check_embedder(snapshot, &self.embedder, &self.embedder_sha256)?;
+        match snapshot.meta().get(META_CHUNK_TOKENS) {
+            Some(made) if *made != self.chunk_tokens.to_string() => {
+                Err(Error::OtherLength { made: made.clone(), set: self.chunk_tokens })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses an embedder other than the one that made the stored vectors.
+    pub fn check_embedder(snapshot: &Snapshot, name: &str, sha256: &str) -> Result<(), Error> {
+        let meta = snapshot.meta();
+        match meta.get(META_EMBEDDER_SHA256) {
+            Some(made) if made != sha256 => Err(Error::OtherEmbedder {
+                made: meta
+                    .get(META_EMBEDDER)
+                    .cloned()
+                    .unwrap_or_else(|| "another model".to_owned()),
+                set: name.to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! A question on its way: asked on a worker, watched by a task.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use plumb_answer::{Answer, Claim, Event, StoredSettings, Turn};
+use plumb_store::Snapshot;
+use serde_json::{Value, json};
+
+use super::Run;
+use super::wire::{AskRequest, Cited, Delta, Passages, Search, Verified};
+use crate::auth::role::{Principal, Role};
+use crate::collection::{Asked, Collection};
+use crate::failure::{Failure, Kind, chain};
+use crate::limits::Meter;
+use crate::native::search;
+use crate::native::{check_text, collection};
+use crate::state::{App, COLLECTION_PREFIX};
+
+/// A question, ready to be asked.
+struct Question {
+    collection: Arc<Collection>,
+    text: String,
+    history: Vec<Turn>,
+    settings: StoredSettings,
+    meter: Meter,
+    arrived: Instant,
+}
+
+/// Begins to answer what `who` asks. Fails if it cannot be asked so, or too much
+/// waits.
+pub(super) async fn start(
+    app: &Arc<App>,
+    who: &Principal,
+    meter: Meter,
+    request: AskRequest,
+) -> Result<Arc<Run>, Failure> {
+    let arrived = Instant::now();
+    let collection = collection(app, who, request.collection.as_deref(), Role::Read)?;
+    check_text(app, "question", &request.question)?;
+    let settings = request.settings(&collection.settings)?;
+    // A filter that cannot be read is found before the stream begins.
+    Collection::check_settings(&settings)?;
+    let history = request.turns()?;
+    let place = app.workers.reserve().await?;
+    let run = app.runs.begin(&who.id, request.resumable.unwrap_or(false));
+    let text = request.question;
+    let question = Question { collection, text, history, settings, meter, arrived };
+    let (shared, asked) = (app.clone(), run.clone());
+    let work = place.run(move || asked.end(answer(&shared, &asked, &question)));
+    tokio::spawn(watch(app.clone(), run.clone(), (work, arrived)));
+    Ok(run)
+}
+
+/// Ends the question when it takes too long, when the server has to stop, or
+/// when the work on it broke down.
+async fn watch(
+    app: Arc<App>,
+    run: Arc<Run>,
+    (work, arrived): (impl Future<Output = Result<(), Failure>> + Send + 'static, Instant),
+) {
+    let limit = app.settings.limits.request;
+    let failure = tokio::select! {
+        done = work => match done {
+            Ok(()) => return,
+            Err(failure) => failure,
+        },
+        () = tokio::time::sleep_until((arrived + limit).into()) => {
+            Failure::new(Kind::Deadline, format!("it took more than {} s", limit.as_secs()))
+        }
+        () = app.drain.over() => Failure::unavailable("the server stopped before the end"),
+    };
+    run.cancel();
+    run.end(Err(failure));
+}
+
+/// Asks, tells what happens, and gives the last event and the whole.
+fn answer(app: &App, run: &Run, question: &Question) -> Result<(Value, Value), Failure> {
+    let collection = &question.collection;
+    let snapshot = collection.snapshot()?;
+    let teller = Teller { app, run, question, snapshot: &snapshot };
+    teller.search(None);
+    let asked = Asked {
+        snapshot: &snapshot,
+        question: &question.text,
+        history: &question.history,
+        settings: &question.settings,
+    };
+    let mut claims = 0;
+    let mut failed = None;
+    let mut on_event = |event: Event<'_>| {
+        match event {
+            Event::Rewritten(standalone) => teller.search(Some(standalone)),
+            Event::Passages(hits) => match search::passages(&snapshot, hits) {
+                Ok(passages) => run.tell("passages", &Passages { passages }),
+                Err(failure) => failed = Some(failure),
+            },
+            Event::Claim(claim) => {
+                teller.claim(claims, claim);
+                claims += 1;
+            }
+            Event::Dropped(dropped) => run.tell("verified", &Verified::dropped(dropped)),
+        }
+        let is_over = run.is_cancelled().load(Ordering::Acquire) || failed.is_some();
+        if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let answer = collection.ask(app, &asked, run.is_cancelled(), &mut on_event);
+    if let Some(failure) = failed {
+        return Err(failure);
+    }
+    let answer = answer?;
+    if claims == 0 {
+        teller.first();
+    }
+    let tokens = |text: &str| collection.count_tokens(text) as u64;
+    question.meter.add(tokens(&question.text) + tokens(&answer.answer));
+    ended(run, &answer)
+}
+
+/// The event `done`, and the reply to one who did not want events.
+fn ended(run: &Run, answer: &Answer) -> Result<(Value, Value), Failure> {
+    // Through its text: as a value a number would get digits that the answer's
+    // digest does not know.
+    let text = serde_json::to_string(answer).map_err(|e| Failure::internal(chain(&e)))?;
+    let whole: Value = serde_json::from_str(&text).map_err(|e| Failure::internal(chain(&e)))?;
+    let event = json!({
+        "ask": run.id,
+        "status": answer.status,
+        "answer_id": answer.answer_id,
+        "answer": whole,
+    });
+    Ok((event, json!({"ask": run.id, "answer": whole})))
+}
+
+/// Tells of one question.
+struct Teller<'a> {
+    app: &'a App,
+    run: &'a Run,
+    question: &'a Question,
+    snapshot: &'a Snapshot,
+}
+
+impl Teller<'_> {
+    fn search(&self, standalone: Option<&str>) {
+        let (collection, settings) = (&self.question.collection, &self.question.settings);
+        let generator = collection.generator_name(settings);
+        let search = Search {
+            ask: &self.run.id,
+            collection: &collection.name,
+            question: &self.question.text,
+            standalone_question: standalone,
+            snapshot: &self.snapshot.id().to_string(),
+            generator: generator.as_deref(),
+        };
+        self.run.tell("search", &search);
+    }
+
+    /// A sentence that passed its check, what it cites, and how it is supported.
+    fn claim(&self, number: usize, claim: &Claim) {
+        if number == 0 {
+            self.first();
+        }
+        let marks: String = claim.citations.iter().map(|c| format!("[{}]", c.number)).collect();
+        let space = if number == 0 { "" } else { " " };
+        let text = format!("{space}{} {marks}", claim.text);
+        self.run.tell("delta", &Delta { claim: number, text: &text });
+        for citation in &claim.citations {
+            let binding = self.snapshot.binding(&citation.uri);
+            let document = binding.map(|binding| binding.document.to_string());
+            self.run.tell("citation", &Cited { claim: number, document, citation });
+        }
+        self.run.tell("verified", &Verified::supported(number, claim));
+    }
+
+    /// Notes how long the first text took.
+    fn first(&self) {
+        let model = format!("{COLLECTION_PREFIX}{}", self.question.collection.name);
+        let seconds = self.question.arrived.elapsed().as_secs_f64();
+        self.app.metrics.first_token_seconds.observe(&[&model], seconds);
+    }
+}
