@@ -20,7 +20,8 @@
 //! - [`data`] is what the service remembers, in SQLite or PostgreSQL;
 //! - [`auth`] says who is let in, [`limits`] how much each may take, [`tls`]
 //!   encrypts; [`upstream`] uses models on other machines, and [`mcp`] lets
-//!   agents ask.
+//!   agents ask;
+//! - `page` is the web page.
 //!
 //! This crate is the only one that knows HTTP. It reads no flags, no
 //! environment and no configuration: [`Settings`] has them. Wire types stay in
@@ -50,6 +51,7 @@ pub mod mcp;
 mod native;
 mod observe;
 mod openai;
+mod page;
 mod query;
 mod rerank;
 mod router;

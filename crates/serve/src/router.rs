@@ -12,7 +12,7 @@ use utoipa::OpenApi;
 use crate::failure::{Failure, Kind, Shape, shaped};
 use crate::observe::observed;
 use crate::state::App;
-use crate::{anthropic, auth, health, mcp, native, openai, rerank, upstream};
+use crate::{anthropic, auth, health, mcp, native, openai, page, rerank, upstream};
 
 /// Plumb's HTTP API
 #[derive(OpenApi)]
@@ -44,6 +44,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .layer(middleware::from_fn_with_state(app.clone(), accepting));
     let routes = Router::new()
         .merge(apis)
+        .merge(page::routes())
         .route("/healthz", get(health::live))
         .route("/ready", get(health::ready))
         .route("/metrics", get(health::metrics))
