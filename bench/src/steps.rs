@@ -1,8 +1,9 @@
 //! What each step of retrieval gains: words, meaning, headers, fusion, neighbours,
 //! token by token, and a question made longer.
 //!
-//! Each step may be left out, and what it is done with is chosen on one half of the
-//! queries; the other half is where its gain over the step before is measured, with
+//! Each step may be left out, and is done otherwise only where that gains on one half of the
+//! queries more than the standard error; the other half is where its gain over the step
+//! before is measured, with
 //! its interval. The single leg that all is compared with is the one that is better
 //! on the reported half itself, which flatters the leg.
 
@@ -148,7 +149,8 @@ impl<'a> Bench<'a> {
             >= self.tuned_mean(&steps[0])? + self.tuned_mean(&steps[1])?;
         let index = if has_gain { &self.headed } else { &self.bare };
         let mut weighted = Vec::new();
-        for tenths in 0..=10_u8 {
+        // What the program does unless told otherwise is the first choice.
+        for tenths in [6, 1, 2, 3, 4, 5, 7, 8, 9_u8] {
             let weight = f32::from(tenths) / 10.0;
             let with =
                 format!("dense {weight:.1}, {}", if has_gain { "headers" } else { "text alone" });
@@ -237,16 +239,23 @@ impl<'a> Bench<'a> {
         Ok(mean(&pick(&step.ndcg, &self.tuned))?)
     }
 
-    /// The choice with the highest mean on the tuned half; of equal ones the first.
+    /// The first choice, or the one with the highest mean on the tuned half if it gains
+    /// more than the standard error of its gain: a smaller gain is as likely luck.
     fn best(&self, tried: Vec<(f32, Step)>) -> anyhow::Result<(f32, Step)> {
-        let mut best: Option<(f64, (f32, Step))> = None;
-        for choice in tried {
-            let value = self.tuned_mean(&choice.1)?;
-            if best.as_ref().is_none_or(|(most, _)| value > *most) {
-                best = Some((value, choice));
-            }
+        let mut means = Vec::new();
+        for (_, step) in &tried {
+            means.push(self.tuned_mean(step)?);
         }
-        best.map(|(_, choice)| choice).context("there is nothing to choose from")
+        let (first, _) = tried.split_first().context("there is nothing to choose from")?;
+        let highest =
+            (0..means.len()).fold(0, |best, at| if means[at] > means[best] { at } else { best });
+        let gains: Vec<f64> = self
+            .tuned
+            .iter()
+            .map(|query| tried[highest].1.ndcg[*query] - first.1.ndcg[*query])
+            .collect();
+        let chosen = if exceeds_error(&gains) { highest } else { 0 };
+        tried.into_iter().nth(chosen).context("there is nothing to choose from")
     }
 
     /// Each passage with a share of the better score of those before and after it on
@@ -355,6 +364,14 @@ fn embed(embedder: &Embedder, documents: &[Document]) -> anyhow::Result<Vec<Vec<
     let texts: Vec<String> = documents.iter().map(Document::passage).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     Ok(embedder.embed_documents(&texts)?)
+}
+
+/// Whether the mean of `gains` is larger than its standard error.
+fn exceeds_error(gains: &[f64]) -> bool {
+    let count = gains.len() as f64;
+    let mean = gains.iter().sum::<f64>() / count;
+    let squares: f64 = gains.iter().map(|gain| (gain - mean).powi(2)).sum();
+    mean > (squares / (count - 1.0) / count).sqrt()
 }
 
 fn pick(values: &[f64], places: &[usize]) -> Vec<f64> {
@@ -473,6 +490,13 @@ mod tests {
         };
         assert_eq!(order(0.0), [7, 8, 9]);
         assert_eq!(order(0.75), [8, 7, 9]);
+    }
+
+    #[test]
+    fn a_gain_within_its_error_is_none() {
+        assert!(exceeds_error(&[0.2, 0.1, 0.2, 0.1]));
+        assert!(!exceeds_error(&[0.9, -0.8, 0.1, 0.0]));
+        assert!(!exceeds_error(&[0.0, 0.0]));
     }
 
     #[test]
