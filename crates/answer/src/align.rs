@@ -141,8 +141,8 @@ mod tests {
     fn a_plain_word_with_a_capital_is_a_name() {
         let plain = |term: &str| term == "use";
         let found = swap(
-            "The fields are Depends and Uses.",
-            "The fields are Uses and Depends.",
+            "The fields are Uses, Size and Uses.",
+            "The fields are Depends, Size and Uses.",
             &Analyzer::english(),
             &plain,
         );
