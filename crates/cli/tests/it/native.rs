@@ -534,9 +534,10 @@ fn responses_answer_from_documents_and_follow_one_another() {
         ask(json!({"model": "docs/house", "input": "Where is the wine?", "temperature": 0}));
     assert_eq!((status, &first["status"]), (200, &json!("completed")), "{first}");
     let text = first["output"][0]["content"][0]["text"].as_str().unwrap();
-    assert!(text.contains("The wine is in the cellar. [1]"), "{text}");
-    let cited = &first["output"][0]["content"][0]["annotations"][0];
-    assert!(cited["url"].as_str().unwrap().ends_with("cellar.md"), "{cited}");
+    assert!(text.contains("The wine is in the cellar. ["), "{text}");
+    let cited = first["output"][0]["content"][0]["annotations"].as_array().unwrap();
+    let is_cellar = |cited: &Value| cited["url"].as_str().unwrap().ends_with("cellar.md");
+    assert!(cited.iter().any(is_cellar), "{cited:?}");
     assert_eq!(first["plumb"]["status"], "answered");
 
     let id = first["id"].as_str().unwrap();
