@@ -15,7 +15,7 @@ pub(crate) fn pieces(evidence: &[String]) -> Vec<String> {
     evidence.iter().map(|sentence| format!(" {}", plain(sentence))).collect()
 }
 
-/// Asks for an answer to `question` from `evidence`, which are [`pieces`], alone.
+/// Asks for an answer to `question` from `evidence`, which are `pieces`, alone.
 pub fn answer_messages(question: &str, evidence: &[String]) -> Vec<Message> {
     let system = "You answer questions from the given evidence only. Copy its wording. Write one \
                   to three plain sentences. Do not add anything that the evidence does not say. \
