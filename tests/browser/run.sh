@@ -6,7 +6,8 @@
 #
 # PLUMB is the binary (default: target/release/plumb). Needs node 20 with npm,
 # Chromium (CHROMIUM names it if it is not found), and the default models pulled;
-# GENERATOR names another generator.
+# GENERATOR names another generator, and with QUOTES=1 none words the answers,
+# which is quick.
 # What drives the browser is installed under target/. With SHOTS=FOLDER the
 # pictures of the guide are written there. Not part of `cargo xtask test`: it
 # takes longer than a minute.
