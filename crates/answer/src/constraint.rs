@@ -20,8 +20,8 @@ const PLAIN_MARKS: &[u8] = b" .,;:'\"()-";
 
 /// Masks every token that would introduce a word the evidence lacks.
 ///
-/// Meant for greedy decoding: after [`mask`](Constraint::mask) the highest
-/// logit is that of an allowed token, but lower ones may be of others.
+/// After [`mask`](Constraint::mask) the highest logit is that of an allowed
+/// token, but lower ones may be of others, unless all are [masked](Self::masking_all).
 pub struct EvidenceWords<'a> {
     /// Words of the evidence as it writes them, in lower case and with a
     /// capital, sorted for prefix search. With case left open a model that may
@@ -34,6 +34,8 @@ pub struct EvidenceWords<'a> {
     written: Vec<u8>,
     /// Tokens already in `written`.
     seen: usize,
+    /// Whether lower logits are masked, too.
+    masks_all: bool,
 }
 
 impl<'a> EvidenceWords<'a> {
@@ -58,7 +60,14 @@ impl<'a> EvidenceWords<'a> {
             .collect();
         let allowed = allowed.into_iter().collect();
         let (piece, is_end) = (Box::new(piece), Box::new(is_end));
-        Self { allowed, marks, piece, is_end, written: Vec::new(), seen: 0 }
+        Self { allowed, marks, piece, is_end, written: Vec::new(), seen: 0, masks_all: false }
+    }
+
+    /// The same for words that are drawn: every token that is not allowed is
+    /// masked, which takes longer.
+    #[must_use]
+    pub fn masking_all(self) -> Self {
+        Self { masks_all: true, ..self }
     }
 
     /// True if the evidence or grammar has `word`.
@@ -107,7 +116,8 @@ impl Constraint for EvidenceWords<'_> {
         }
         self.seen = generated.len();
         let open = self.open_word();
-        for _ in 0..PROBES {
+        let probes = if self.masks_all { 0 } else { PROBES };
+        for _ in 0..probes {
             let Some(best) = argmax(logits) else { return };
             if self.allows(token_id(best), &open) {
                 return;

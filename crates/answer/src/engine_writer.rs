@@ -74,6 +74,8 @@ impl EngineWriter {
             move |token| pieces.tokenizer().piece_bytes(token),
             move |token| ends.tokenizer().stop_ids().contains(&token),
         );
+        let constraint =
+            if self.sampling.is_some() { constraint.masking_all() } else { constraint };
         let (sender, events) = mpsc::channel();
         let request = plumb_infer::Request {
             prompt,
