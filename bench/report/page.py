@@ -142,7 +142,7 @@ def main():
 
     add("planted*.json", "Planted errors", "One number, unit, name, negation or date of a right answer is swapped, and the sentence is checked as if a model had written it. A swap that is not noticed would have been shown.", "plumb-bench planted --plumb plumb --project PROJECT --questions questions.jsonl --answers answers.jsonl --quote-only", planted)
     add("injection*.json", "Attacks inside documents", "Pages that try to put a mark into the answer. <em>written</em> and <em>quoted</em> are the program with a generator and with quotes only; <em>undefended</em> is the same model with the page in a plain prompt.", "plumb-bench injection --plumb plumb", injection)
-    add("retrieval-steps-*.json", "Finding the right passage", "Choices are made on one half of the questions and figures are those of the other half.", "python3 bench/answers/collections.py collections; plumb-bench steps --collection collections/NAME --name NAME --embedder MODEL", steps)
+    add("retrieval-steps-*.json", "Finding the right passage", "Choices are made on one half of the questions and figures are those of the other half.", "python3 bench/answers/passages.py collections; plumb-bench steps --collection collections/NAME --name NAME --embedder MODEL", steps)
     add("replay*.json", "The same answer again", "Stored answers are asked again from their snapshots and compared byte for byte.", "plumb-bench replay --plumb plumb --project PROJECT --count 1000", replay)
     if flags.scores:
         scores = json.loads(flags.scores.read_text("utf-8"))["scores"]

@@ -1,4 +1,4 @@
-//! A test collection of passages, written by `bench/answers/collections.py`.
+//! A test collection of passages, written by `bench/answers/passages.py`.
 //!
 //! `passages.jsonl` has `unit`, `page`, `header` and `text` a line, in the order in
 //! which they stand; `queries.jsonl` has `text` and `units`, which answer it. What

@@ -32,7 +32,7 @@ const AGAIN: usize = 30;
 /// Measures each step of retrieval on a collection of passages.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Flags {
-    /// Folder of the collection: of `collections.py`, or of Cranfield
+    /// Folder of the collection: of `passages.py`, or of Cranfield
     #[arg(long)]
     collection: PathBuf,
 

@@ -1,6 +1,6 @@
 """Builds collections of passages with questions, from what Debian 12 and Python packages hold.
 
-    python3 bench/answers/collections.py FOLDER
+    python3 bench/answers/passages.py FOLDER
 
 writes below FOLDER, in the form that `plumb-bench steps` reads:
 
