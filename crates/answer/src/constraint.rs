@@ -179,6 +179,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn of_words_that_are_drawn_every_token_that_is_left_is_allowed() {
+        let mut constraint = EvidenceWords::new(&[EVIDENCE], piece, is_end).masking_all();
+        let mut logits = vec![1.0; VOCABULARY.len()];
+        constraint.mask(&[1], &mut logits);
+        let left: Vec<&str> = VOCABULARY
+            .iter()
+            .zip(&logits)
+            .filter(|(_, logit)| **logit > f32::NEG_INFINITY)
+            .map(|(piece, _)| *piece)
+            .collect();
+        // After `Drop`, which is no word of the evidence, a word must go on.
+        assert_eq!(left, ["out", "s"]);
+    }
+
     proptest! {
         #[test]
         fn whatever_the_model_prefers_no_foreign_word_is_written(
