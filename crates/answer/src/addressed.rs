@@ -7,6 +7,8 @@
 //! turns of phrase and no meaning: who words an attack differently gets past it,
 //! and is then shown as the source of what he says.
 
+use std::sync::LazyLock;
+
 use crate::words::words;
 
 /// Marks of chat templates and calls of tools, in lower case.
@@ -37,7 +39,7 @@ const OPENINGS: &[&str] = &[
     "references:",
 ];
 
-/// Turns that prescribe an answer, as words between spaces.
+/// Turns that prescribe an answer.
 const PRESCRIPTIONS: &[&str] = &[
     "all previous instructions",
     "and answer only",
@@ -104,6 +106,10 @@ const PRESCRIPTIONS: &[&str] = &[
     "\u{5ffd}\u{7565}\u{6240}\u{6709}\u{6307}\u{4ee4}",
 ];
 
+/// The same between the spaces that words stand between.
+static SPACED_PRESCRIPTIONS: LazyLock<Vec<String>> =
+    LazyLock::new(|| PRESCRIPTIONS.iter().map(|turn| format!(" {turn} ")).collect());
+
 /// True if `sentence` speaks to whoever answers.
 pub(crate) fn is_addressed(sentence: &str) -> bool {
     let lower = sentence.to_lowercase();
@@ -112,7 +118,7 @@ pub(crate) fn is_addressed(sentence: &str) -> bool {
     TEMPLATES.iter().any(|mark| lower.contains(mark))
         || OPENINGS.iter().any(|opening| bare.starts_with(opening))
         || bare.starts_with("source ") && bare.contains("(verified")
-        || PRESCRIPTIONS.iter().any(|turn| spaced.contains(&format!(" {turn} ")))
+        || SPACED_PRESCRIPTIONS.iter().any(|turn| spaced.contains(turn))
 }
 
 /// `text` without a number in brackets at its beginning, as a citation has it.

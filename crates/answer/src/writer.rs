@@ -120,15 +120,21 @@ pub(crate) fn prepared(
     let defused = |text: &str| model.tokenizer().defuse(text);
     let message = |message: &Message| Message::new(&message.role, &defused(&message.content));
     let messages: Vec<Message> = request.messages.iter().map(message).collect();
-    let pieces: Vec<String> = request.pieces.iter().map(|piece| defused(piece)).collect();
-    let prompt = model.chat_prompt_in_pieces(&messages, &pieces)?;
-    let kept = reuse.map_or(Ok(Vec::new()), |reuse| reuse.kept(model, &prompt))?;
+    let (prompt, kept) = match reuse {
+        None => (model.chat_prompt(&messages)?, Vec::new()),
+        Some(reuse) => {
+            let pieces: Vec<String> = request.pieces.iter().map(|piece| defused(piece)).collect();
+            let prompt = model.chat_prompt_in_pieces(&messages, &pieces)?;
+            let kept = reuse.kept(model, &prompt)?;
+            (prompt.tokens, kept)
+        }
+    };
     let options = Options {
         max_tokens: request.max_tokens,
         stop: vec!["\n".to_owned()],
         ..Options::default()
     };
-    Ok(Prepared { prompt: prompt.tokens, kept, options })
+    Ok(Prepared { prompt, kept, options })
 }
 
 /// Passes requests on and remembers what was written.

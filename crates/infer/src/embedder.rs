@@ -126,22 +126,17 @@ impl Embedder {
     /// `layers` layers: rows of [`dimension`](Self::dimension) numbers, one a token,
     /// special tokens among them.
     pub fn token_states(&self, texts: &[&str], layers: usize) -> Result<Vec<TokenStates>, Error> {
-        let tokens: Vec<Vec<u32>> = texts
-            .iter()
-            .map(|text| self.encode(TextRole::Plain, text))
-            .collect::<Result<_, _>>()?;
-        let lengths: Vec<usize> = tokens.iter().map(Vec::len).collect();
-        let mut states = vec![Vec::new(); texts.len()];
-        for batch in batches(&by_length(&lengths), &lengths) {
-            let ids: Vec<&[u32]> = batch.iter().map(|&i| tokens[i].as_slice()).collect();
-            let all = self.encoder.hidden_states_after(&self.pool, &ids, layers)?;
+        let tokens = self.encode_all(TextRole::Plain, texts)?;
+        let states = in_batches(&tokens, |ids| {
+            let all = self.encoder.hidden_states_after(&self.pool, ids, layers)?;
             let mut rest = all.as_slice();
-            for &i in batch {
-                let (own, after) = rest.split_at(lengths[i] * self.dimension());
-                states[i] = own.to_vec();
+            let own = |text: &&[u32]| {
+                let (own, after) = rest.split_at(text.len() * self.dimension());
                 rest = after;
-            }
-        }
+                own.to_vec()
+            };
+            Ok(ids.iter().map(own).collect())
+        })?;
         Ok(tokens.into_iter().zip(states).collect())
     }
 
@@ -151,17 +146,21 @@ impl Embedder {
     }
 
     fn embed(&self, role: TextRole, texts: &[&str]) -> Result<Vec<Vec<f32>>, Error> {
-        let tokens: Vec<Vec<u32>> =
-            texts.iter().map(|text| self.encode(role, text)).collect::<Result<_, _>>()?;
-        let lengths: Vec<usize> = tokens.iter().map(Vec::len).collect();
-        let mut vectors = vec![Vec::new(); texts.len()];
-        for batch in batches(&by_length(&lengths), &lengths) {
-            let ids: Vec<&[u32]> = batch.iter().map(|&i| tokens[i].as_slice()).collect();
-            for (&i, vector) in batch.iter().zip(self.vectors(&ids)?) {
-                vectors[i] = vector;
-            }
-        }
-        Ok(vectors)
+        self.embed_tokens(&self.encode_all(role, texts)?)
+    }
+
+    /// One vector for each text, given in tokens, in their order.
+    pub(crate) fn embed_tokens(&self, tokens: &[Vec<u32>]) -> Result<Vec<Vec<f32>>, Error> {
+        in_batches(tokens, |ids| self.vectors(ids))
+    }
+
+    /// The ids of each text: see [`encode`](Self::encode).
+    pub(crate) fn encode_all(
+        &self,
+        role: TextRole,
+        texts: &[&str],
+    ) -> Result<Vec<Vec<u32>>, Error> {
+        texts.iter().map(|text| self.encode(role, text)).collect()
     }
 
     /// What stands before texts of this role.
@@ -191,6 +190,22 @@ impl Embedder {
         }
         Ok(ids)
     }
+}
+
+/// What `read` makes of each text: it is given texts of like length together.
+fn in_batches(
+    texts: &[Vec<u32>],
+    read: impl Fn(&[&[u32]]) -> Result<Vec<Vec<f32>>, Error>,
+) -> Result<Vec<Vec<f32>>, Error> {
+    let lengths: Vec<usize> = texts.iter().map(Vec::len).collect();
+    let mut all = vec![Vec::new(); texts.len()];
+    for batch in batches(&by_length(&lengths), &lengths) {
+        let ids: Vec<&[u32]> = batch.iter().map(|&i| texts[i].as_slice()).collect();
+        for (&i, found) in batch.iter().zip(read(&ids)?) {
+            all[i] = found;
+        }
+    }
+    Ok(all)
 }
 
 /// Prefixes by role, from `config_sentence_transformers.json`.

@@ -149,9 +149,7 @@ impl LanguageModel {
     /// A cache that holds `head`, which is kept for the next prompt.
     fn head(&self, head: &[u32]) -> Result<KvCache, Error> {
         let mut sequence = self.sequence(head)?;
-        let unread = head[sequence.tokens.len()..].to_vec();
-        self.forward(&mut sequence.cache, &unread, Logits::Tail(0))?;
-        sequence.tokens = head.to_vec();
+        let (_, _) = self.read(&mut sequence, (head, Logits::Tail(0)), &mut go_on)?;
         let cache = sequence.cache.clone();
         self.keep(sequence);
         Ok(cache)

@@ -45,18 +45,19 @@ impl VectorStore {
     ) -> Result<Vec<Vec<Vec<f32>>>, Error> {
         let mut found = Vec::with_capacity(groups.len());
         let mut missing: Vec<(usize, Sha256)> = Vec::new();
+        let mut unknown: Vec<Vec<u32>> = Vec::new();
         for (number, texts) in groups.iter().enumerate() {
-            let hash = self.hash(embedder, texts)?;
+            let tokens = embedder.encode_all(TextRole::Document, texts)?;
+            let hash = self.hash(&tokens);
             let shape = [texts.len(), embedder.dimension()];
             let known = self.files.get(hash.clone(), (self.now)(), |bytes| parse(bytes, shape));
             if known.is_none() {
                 missing.push((number, hash));
+                unknown.extend(tokens);
             }
             found.push(known.unwrap_or_default());
         }
-        let texts: Vec<&str> =
-            missing.iter().flat_map(|(number, _)| groups[*number].iter().copied()).collect();
-        let mut vectors = embedder.embed_documents(&texts)?.into_iter();
+        let mut vectors = embedder.embed_tokens(&unknown)?.into_iter();
         for (number, hash) in missing {
             found[number] = vectors.by_ref().take(groups[number].len()).collect();
             let bytes = written(&found[number], embedder.dimension());
@@ -66,13 +67,9 @@ impl VectorStore {
         Ok(found)
     }
 
-    fn hash(&self, embedder: &Embedder, texts: &[&str]) -> Result<Sha256, Error> {
-        let tokens: Vec<Vec<u32>> = texts
-            .iter()
-            .map(|text| embedder.encode(TextRole::Document, text))
-            .collect::<Result<_, _>>()?;
-        let tokens: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
-        Ok(hash_of(Sha256::new().chain_update(MAGIC), &self.model, &tokens))
+    fn hash(&self, texts: &[Vec<u32>]) -> Sha256 {
+        let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
+        hash_of(Sha256::new().chain_update(MAGIC), &self.model, &texts)
     }
 }
 
