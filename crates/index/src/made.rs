@@ -7,7 +7,7 @@ use crate::error::Error;
 /// Key under which the store remembers the name of the embedder.
 pub const META_EMBEDDER: &str = "embedder";
 /// Key under which the store remembers the hash of the embedder's weights.
-pub const META_EMBEDDER_SHA256: &str = "embedder_sha256";
+const META_EMBEDDER_SHA256: &str = "embedder_sha256";
 /// Key under which the store remembers what its documents are called together:
 /// the folder that they were first added from.
 pub const META_COLLECTION: &str = "collection";
@@ -45,16 +45,16 @@ impl Made {
 
     /// Refuses an embedder other than the one that made the stored vectors.
     pub fn check_embedder(snapshot: &Snapshot, name: &str, sha256: &str) -> Result<(), Error> {
-        let meta = snapshot.meta();
-        match meta.get(META_EMBEDDER_SHA256) {
-            Some(made) if made != sha256 => Err(Error::OtherEmbedder {
-                made: meta
-                    .get(META_EMBEDDER)
-                    .cloned()
-                    .unwrap_or_else(|| "another model".to_owned()),
-                set: name.to_owned(),
-            }),
-            _ => Ok(()),
+        match Self::other_embedder(snapshot, sha256) {
+            Some(made) => Err(Error::OtherEmbedder { made, set: name.to_owned() }),
+            None => Ok(()),
         }
+    }
+
+    /// What made the stored vectors, if it was not the embedder of this hash.
+    pub fn other_embedder(snapshot: &Snapshot, sha256: &str) -> Option<String> {
+        let meta = snapshot.meta();
+        meta.get(META_EMBEDDER_SHA256).filter(|made| *made != sha256)?;
+        Some(meta.get(META_EMBEDDER).cloned().unwrap_or_else(|| "another model".to_owned()))
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use plumb_answer::{
     Answer, ModelId, OnEvent, Recorder, Sources, Status, StoredAnswer, StoredSettings, Turn, Writer,
 };
-use plumb_index::{META_EMBEDDER, META_EMBEDDER_SHA256, Made, Unread, UnreadFile};
+use plumb_index::{Made, Unread, UnreadFile};
 use plumb_infer::{ChunkStore, Embedder, Reuse, Sampling, VectorStore};
 use plumb_store::{Journal, Reader, Snapshot, SnapshotInfo, Store};
 use plumb_text::Analyzer;
@@ -299,14 +299,12 @@ fn open_reader(source: &CollectionSource) -> Result<Reader, plumb_store::Error> 
 
 /// Refuses an embedder other than the one that made the stored vectors.
 fn check_embedder(collection: &str, snapshot: &Snapshot, id: &ModelId) -> Result<(), Error> {
-    let meta = snapshot.meta();
-    match meta.get(META_EMBEDDER_SHA256) {
-        Some(sha256) if Some(sha256) != id.sha256.as_ref() => Err(Error::OtherEmbedder {
-            collection: collection.to_owned(),
-            made: meta.get(META_EMBEDDER).cloned().unwrap_or_else(|| "another model".to_owned()),
-            set: id.name.clone(),
-        }),
-        _ => Ok(()),
+    match Made::other_embedder(snapshot, id.sha256.as_deref().unwrap_or_default()) {
+        Some(made) => {
+            let (collection, set) = (collection.to_owned(), id.name.clone());
+            Err(Error::OtherEmbedder { collection, made, set })
+        }
+        None => Ok(()),
     }
 }
 

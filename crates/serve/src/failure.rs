@@ -11,6 +11,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use crate::data;
+
 /// What kind of failure it is; decides the status and the words for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -150,6 +152,11 @@ impl Failure {
         Self::new(Kind::NotFound, message)
     }
 
+    /// 404: nothing of this kind has the id, of which the beginning is shown.
+    pub fn no_such(what: &str, id: &str) -> Self {
+        Self::not_found(format!("there is no {what} `{}`", beginning(id)))
+    }
+
     /// 503.
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self::new(Kind::Unavailable, message)
@@ -195,6 +202,18 @@ impl Failure {
         }
         response
     }
+}
+
+/// What a database says is for the log.
+impl From<data::Error> for Failure {
+    fn from(_: data::Error) -> Self {
+        Self::unavailable("the database cannot be used now")
+    }
+}
+
+/// As much of an id that somebody sent as is told back.
+pub(crate) fn beginning(id: &str) -> String {
+    id.chars().take(64).collect()
 }
 
 /// How an API writes its errors.

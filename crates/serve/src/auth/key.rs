@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq;
 
 use crate::auth::role::{KeyLimits, Principal, Role, Scope};
 use crate::auth::{Denied, Failed};
-use crate::data::{Audit, Database, Error, KeyRow, UnixMillis, random_hex};
+use crate::data::{Audit, Database, Error, KeyRow, UnixMillis, hex, random_hex};
 
 const PREFIX: &str = "plumb_";
 const ID_DIGITS: usize = 8;
@@ -148,7 +148,7 @@ fn split(key: &str) -> Option<(&str, &str)> {
 
 /// Hex SHA-256 of a secret.
 pub(super) fn sha256(secret: &str) -> String {
-    Sha256::digest(secret.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(secret.as_bytes()))
 }
 
 fn to_json(value: &impl serde::Serialize) -> String {

@@ -78,10 +78,6 @@ pub(crate) struct Before {
 
 const MAX_NAME: usize = 200;
 
-fn unread(_: data::Error) -> Failure {
-    Failure::unavailable("the database cannot be used now")
-}
-
 /// Exchange a key for a session cookie
 #[utoipa::path(post, path = "/api/v1/session", tag = "keys", request_body = LogIn,
     responses((status = 204, description = "The cookie is set"), (status = 401, description = "The key is not good")))]
@@ -121,7 +117,7 @@ pub(crate) async fn who(
     State(app): State<Arc<App>>,
     who: Principal,
 ) -> Result<Json<Value>, Failure> {
-    let keys = app.guard.database().call(data::Database::has_keys).await.map_err(unread)?;
+    let keys = app.guard.database().call(data::Database::has_keys).await?;
     Ok(Json(json!({
         "id": who.id,
         "name": who.name,
@@ -138,7 +134,7 @@ pub(crate) async fn list(
     who: Principal,
 ) -> Result<Json<Vec<KeyInfo>>, Failure> {
     who.require(Role::Admin)?;
-    app.guard.database().call(key::list).await.map(Json).map_err(unread)
+    app.guard.database().call(key::list).await.map(Json).map_err(Failure::from)
 }
 
 /// Make a key
@@ -172,7 +168,7 @@ pub(crate) async fn create(
         return Err(Failure::new(Kind::Forbidden, "a key cannot give what it does not have"));
     }
     let made = app.guard.database().call(move |d| key::create(d, &new, &who.id, now)).await;
-    let (info, secret) = made.map_err(unread)?;
+    let (info, secret) = made?;
     let created = Created { info, secret: secret.reveal().to_owned() };
     Ok((StatusCode::CREATED, Json(created)).into_response())
 }
@@ -190,7 +186,7 @@ pub(crate) async fn revoke(
     who.require(Role::Admin)?;
     let (now, named) = ((app.guard.gate.clock)(), id.clone());
     let work = move |d: &data::Database| key::revoke(d, &named, &who.id, now);
-    if app.guard.database().call(work).await.map_err(unread)? {
+    if app.guard.database().call(work).await? {
         return Ok(StatusCode::NO_CONTENT);
     }
     Err(Failure::not_found(format!("there is no key `{id}` that could be revoked")))
@@ -210,7 +206,7 @@ pub(crate) async fn audit(
     let work = move |d: &data::Database| {
         Ok((d.audit(page.before, page.limit.unwrap_or(100))?, d.check_audit()?))
     };
-    let (entries, chain) = app.guard.database().call(work).await.map_err(unread)?;
+    let (entries, chain) = app.guard.database().call(work).await?;
     let fault = chain.as_ref().err().map(ToString::to_string);
     let head = chain.ok().map(|(length, hash)| json!({"length": length, "hash": hash}));
     Ok(Json(json!({"entries": entries, "chain": head, "fault": fault})))

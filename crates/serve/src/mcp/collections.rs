@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::auth::role::Granted;
 use crate::collection::{Asked, Collection};
+use crate::data::hex;
 use crate::failure::{Failure, chain};
 use crate::mcp::library::{Library, Slice};
 use crate::state::App;
@@ -144,6 +145,5 @@ impl Library for Served {
 /// that still has the content that the citation names.
 fn source(snapshot: &Snapshot, citation: &Citation) -> Option<String> {
     let document = snapshot.document(&snapshot.binding(&citation.uri)?.document)?;
-    let sha256 = document.info().ok()?.sha256.iter().map(|byte| format!("{byte:02x}"));
-    (sha256.collect::<String>() == citation.sha256).then(|| document.text().ok())?
+    (hex(&document.info().ok()?.sha256) == citation.sha256).then(|| document.text().ok())?
 }

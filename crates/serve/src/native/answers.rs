@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
-use super::{Paging, no_data};
+use super::Paging;
 use crate::auth::role::{Principal, Role};
 use crate::body::Body;
 use crate::clock;
@@ -142,7 +142,7 @@ pub(super) async fn list(
     let page = Page::from(paging);
     let owner = who.id.clone();
     let read = app.guard.database().call(move |data| data.answers(&owner, &page)).await;
-    let seen = read.map_err(no_data)?.into_iter().filter(|kept| who.sees(&kept.answer.collection));
+    let seen = read?.into_iter().filter(|kept| who.sees(&kept.answer.collection));
     let answers = seen.map(|kept| AnswerInfo {
         id: kept.answer.id,
         collection: kept.answer.collection,
@@ -167,7 +167,7 @@ pub(super) async fn one(
     let read = move |data: &Database| {
         Ok((data.answer(&owner, &wanted)?, data.feedback_on(&owner, &wanted)?))
     };
-    let (found, feedback) = app.guard.database().call(read).await.map_err(no_data)?;
+    let (found, feedback) = app.guard.database().call(read).await?;
     let found = found.filter(|kept| who.sees(&kept.answer.collection)).ok_or_else(|| none(&id))?;
     let answer = serde_json::from_str(&found.answer.body);
     Ok(Json(OneAnswer {
@@ -203,7 +203,7 @@ pub(super) async fn judge(
     };
     let given = feedback.clone();
     let set = app.guard.database().call(move |data| data.set_feedback(&feedback)).await;
-    if set.map_err(no_data)? { Ok(Json(given.into())) } else { Err(none(&answer)) }
+    if set? { Ok(Json(given.into())) } else { Err(none(&answer)) }
 }
 
 /// Take back what one said of an answer
@@ -217,7 +217,7 @@ pub(super) async fn withdraw(
 ) -> Result<StatusCode, Failure> {
     let wanted = answer.clone();
     let remove = move |data: &Database| data.remove_feedback(&who.id, &wanted);
-    if app.guard.database().call(remove).await.map_err(no_data)? {
+    if app.guard.database().call(remove).await? {
         return Ok(StatusCode::NO_CONTENT);
     }
     Err(Failure::not_found(format!("nothing was said of an answer `{answer}`")))
@@ -234,7 +234,7 @@ pub(super) async fn judged(
     who.require(Role::Admin)?;
     let limit = limit.unwrap_or(100);
     let read = app.guard.database().call(move |data| data.feedback(limit)).await;
-    let seen = read.map_err(no_data)?.into_iter().filter(|judged| who.sees(&judged.collection));
+    let seen = read?.into_iter().filter(|judged| who.sees(&judged.collection));
     let feedback = seen.map(|judged| Judged {
         owner: judged.feedback.owner.clone(),
         collection: judged.collection,
@@ -245,6 +245,5 @@ pub(super) async fn judged(
 }
 
 fn none(id: &str) -> Failure {
-    let id: String = id.chars().take(64).collect();
-    Failure::not_found(format!("there is no answer `{id}`"))
+    Failure::no_such("answer", id)
 }

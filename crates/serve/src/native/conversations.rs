@@ -13,7 +13,7 @@ use plumb_answer::Turn;
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
-use super::{Paging, collection, no_data};
+use super::{Paging, collection};
 use crate::auth::role::{Principal, Role};
 use crate::body::Body;
 use crate::clock;
@@ -82,7 +82,7 @@ pub(super) async fn list(
 ) -> Result<Json<Conversations>, Failure> {
     let (owner, page) = (who.id.clone(), Page::from(paging));
     let read = app.guard.database().call(move |data| data.conversations(&owner, &page)).await;
-    let mut conversations = read.map_err(no_data)?;
+    let mut conversations = read?;
     conversations.retain(|conversation| who.sees(&conversation.collection));
     Ok(Json(Conversations { conversations }))
 }
@@ -100,7 +100,7 @@ pub(super) async fn create(
     let make = move |data: &Database| {
         data.create_conversation(&who.id, &collection.name, new.title.trim(), clock::now())
     };
-    let made = app.guard.database().call(make).await.map_err(no_data)?;
+    let made = app.guard.database().call(make).await?;
     Ok((StatusCode::CREATED, Json(made)))
 }
 
@@ -132,7 +132,7 @@ pub(super) async fn rename(
     }
     let (owner, wanted) = (who.id.clone(), id.clone());
     let rename = move |data: &Database| data.rename_conversation(&owner, &wanted, title.trim());
-    app.guard.database().call(rename).await.map_err(no_data)?;
+    app.guard.database().call(rename).await?;
     read(&app, &who, &id).await.map(|(conversation, _)| Json(conversation))
 }
 
@@ -147,7 +147,7 @@ pub(super) async fn remove(
 ) -> Result<StatusCode, Failure> {
     let wanted = id.clone();
     let delete = move |data: &Database| data.delete_conversation(&who.id, &wanted);
-    if app.guard.database().call(delete).await.map_err(no_data)? {
+    if app.guard.database().call(delete).await? {
         return Ok(StatusCode::NO_CONTENT);
     }
     Err(none(&id))
@@ -165,7 +165,7 @@ pub(super) async fn read(
         let found = data.conversation(&owner, &wanted)?;
         Ok((found, data.messages(&owner, &wanted, 0)?))
     };
-    let (found, messages) = app.guard.database().call(read).await.map_err(no_data)?;
+    let (found, messages) = app.guard.database().call(read).await?;
     let found = found.filter(|conversation| who.sees(&conversation.collection));
     found.map(|conversation| (conversation, messages)).ok_or_else(|| none(id))
 }
@@ -201,8 +201,7 @@ fn check_title(title: &str) -> Result<(), Failure> {
 }
 
 fn none(id: &str) -> Failure {
-    let id: String = id.chars().take(64).collect();
-    Failure::not_found(format!("there is no conversation `{id}`"))
+    Failure::no_such("conversation", id)
 }
 
 #[cfg(test)]

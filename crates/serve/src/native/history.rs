@@ -136,8 +136,7 @@ pub(super) async fn eval(
                 return Ok(Json(found));
             }
         }
-        let id: String = id.chars().take(64).collect();
-        Err(Failure::not_found(format!("there is no run or calibration `{id}`")))
+        Err(Failure::no_such("run or calibration", &id))
     };
     app.workers.run(read).await?
 }

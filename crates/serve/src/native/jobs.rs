@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::{OpenApi, ToSchema};
 
-use super::{Paging, no_data};
+use super::Paging;
 use crate::auth::role::{Principal, Role};
 use crate::clock;
 use crate::data::{Job, JobState, Page};
@@ -119,7 +119,7 @@ pub(super) async fn list(
     let page = Page::from(paging);
     let owner = (who.role() < Role::Admin).then(|| who.id.clone());
     let read = app.guard.database().call(move |data| data.jobs(owner.as_deref(), &page)).await;
-    let jobs = read.map_err(no_data)?.into_iter().map(JobInfo::from);
+    let jobs = read?.into_iter().map(JobInfo::from);
     Ok(Json(JobList { jobs: jobs.filter(|job| is_for(&who, job)).collect() }))
 }
 
@@ -150,7 +150,7 @@ pub(super) async fn cancel(
     find(&app, &who, &id).await?;
     let called_off = id.clone();
     let cancel = app.guard.database().call(move |data| data.cancel_job(&called_off, clock::now()));
-    let was_open = cancel.await.map_err(no_data)?;
+    let was_open = cancel.await?;
     app.jobs.changed();
     if !was_open {
         return Err(Failure::new(Kind::Conflict, format!("the job `{id}` has ended")));
@@ -208,7 +208,7 @@ async fn find(app: &App, who: &Principal, id: &str) -> Result<JobInfo, Failure> 
     let none = || Failure::not_found(format!("there is no job `{id}`"));
     let wanted = id.to_owned();
     let read = app.guard.database().call(move |data| data.job(&wanted)).await;
-    let job = read.map_err(no_data)?.map(JobInfo::from).ok_or_else(none)?;
+    let job = read?.map(JobInfo::from).ok_or_else(none)?;
     if is_for(who, &job) { Ok(job) } else { Err(none()) }
 }
 

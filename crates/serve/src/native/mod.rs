@@ -17,6 +17,7 @@ mod jobs;
 mod models;
 mod search;
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use axum::Router;
@@ -106,6 +107,20 @@ fn only(names: &[String], who: &Principal) -> Result<String, Failure> {
     }
 }
 
+/// Refuses a value that is below or above what can be served.
+fn within<T: PartialOrd + Display>(
+    field: &str,
+    value: Option<T>,
+    (least, most): (T, T),
+) -> Result<Option<T>, Failure> {
+    let Some(value) = value else { return Ok(None) };
+    if least <= value && value <= most {
+        return Ok(Some(value));
+    }
+    let message = format!("`{field}` is {value}; it must be from {least} to {most}");
+    Err(Failure::invalid(field, message))
+}
+
 /// Refuses a question that is empty or too long.
 fn check_text(app: &App, field: &str, text: &str) -> Result<(), Failure> {
     let most = app.settings.limits.question_bytes;
@@ -120,9 +135,4 @@ fn check_text(app: &App, field: &str, text: &str) -> Result<(), Failure> {
         });
     }
     Ok(())
-}
-
-/// Fails where the database cannot be used; what it says is for the log.
-fn no_data(_: crate::data::Error) -> Failure {
-    Failure::unavailable("the database cannot be used now")
 }

@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
 use super::jobs::JobInfo;
-use super::no_data;
 use crate::auth::gate as audit;
 use crate::auth::role::{Principal, Role};
 use crate::body::Body;
@@ -135,7 +134,7 @@ pub(super) async fn pull(
             None => Some(data.add_job(&new, clock::now())?),
         })
     };
-    let job = app.guard.database().call(queue).await.map_err(no_data)?;
+    let job = app.guard.database().call(queue).await?;
     let busy = || Failure::new(Kind::Conflict, format!("`{model}` is on its way"));
     let job = JobInfo::from(job.ok_or_else(busy)?);
     app.jobs.changed();

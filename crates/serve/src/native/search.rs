@@ -13,7 +13,7 @@ use plumb_store::Snapshot;
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
-use super::{check_text, collection};
+use super::{check_text, collection, within};
 use crate::auth::role::{Principal, Role};
 use crate::body::Body;
 use crate::collection::{Collection, bad_filter};
@@ -155,16 +155,8 @@ pub(super) async fn search(
 }
 
 fn found(collection: &Collection, request: &SearchRequest) -> Result<Hits, Failure> {
-    let top_k = request.top_k.unwrap_or(10);
-    if !(1..=MOST).contains(&top_k) {
-        let message = format!("`top_k` is {top_k}; it must be from 1 to {MOST}");
-        return Err(Failure::invalid("top_k", message));
-    }
-    let mode = match request.dense_weight {
-        Some(weight) if !(0.0..=1.0).contains(&weight) => {
-            let message = format!("`dense_weight` is {weight}; it must be from 0 to 1");
-            return Err(Failure::invalid("dense_weight", message));
-        }
+    let top_k = within("top_k", request.top_k, (1, MOST))?.unwrap_or(10);
+    let mode = match within("dense_weight", request.dense_weight, (0.0, 1.0))? {
         Some(dense_weight) => Mode::Fused(Fusion::Weighted { dense_weight }),
         None => collection.settings.resolve().map_or(Mode::default(), |set| set.mode),
     };

@@ -18,6 +18,7 @@ use axum::routing::get;
 use sha2::{Digest, Sha256};
 
 use crate::auth::headers::CONTENT_SECURITY_POLICY;
+use crate::data::hex;
 use crate::failure::Failure;
 use assets::{ASSETS, Asset};
 
@@ -48,8 +49,8 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
 /// The hash of a file in the quotes that an entity tag has.
 fn tag(asset: &Asset) -> HeaderValue {
     let hash = Sha256::digest(asset.bytes);
-    let digits: String = hash[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    HeaderValue::from_str(&format!("\"{digits}\"")).expect("hexadecimal digits fit a header")
+    HeaderValue::from_str(&format!("\"{}\"", hex(&hash[..16])))
+        .expect("hexadecimal digits fit a header")
 }
 
 /// A file, or that the browser's copy is still good.

@@ -22,7 +22,7 @@ use self::runs::{Listener, Run};
 use self::wire::AskRequest;
 use crate::auth::role::Principal;
 use crate::body::Body;
-use crate::failure::Failure;
+use crate::failure::{Failure, beginning};
 use crate::limits::Meter;
 use crate::query::{Named, Parameters};
 use crate::sse;
@@ -112,7 +112,7 @@ pub(super) async fn cancel(
 }
 
 fn none(id: &str) -> Failure {
-    let id: String = id.chars().take(64).collect();
+    let id = beginning(id);
     Failure::not_found(format!("there is no question `{id}`, or it is over for long"))
 }
 

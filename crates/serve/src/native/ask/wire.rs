@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use crate::failure::Failure;
 use crate::native::search::Found;
+use crate::native::within;
 
 /// Passages at most whose sentences are considered.
 const MOST_PASSAGES: usize = 100;
@@ -82,30 +83,15 @@ impl AskRequest {
         if self.quote_only.unwrap_or(false) {
             settings.writes = false;
         }
-        settings.top_k = within("top_k", self.top_k, MOST_PASSAGES)?.unwrap_or(settings.top_k);
-        let sentences = within("max_sentences", self.max_sentences, MOST_SENTENCES)?;
+        settings.top_k = within("top_k", self.top_k, (1, MOST_PASSAGES))?.unwrap_or(settings.top_k);
+        let sentences = within("max_sentences", self.max_sentences, (1, MOST_SENTENCES))?;
         settings.max_sentences = sentences.unwrap_or(settings.max_sentences);
-        if let Some(threshold) = self.threshold {
-            if !(0.0..=1.0).contains(&threshold) {
-                let message = format!("`threshold` is {threshold}; it must be from 0 to 1");
-                return Err(Failure::invalid("threshold", message));
-            }
-            settings.threshold = threshold;
-        }
+        settings.threshold =
+            within("threshold", self.threshold, (0.0, 1.0))?.unwrap_or(settings.threshold);
         if self.r#where.is_some() {
             settings.filter.clone_from(&self.r#where);
         }
         Ok(settings)
-    }
-}
-
-fn within(field: &str, value: Option<usize>, most: usize) -> Result<Option<usize>, Failure> {
-    match value {
-        Some(value) if !(1..=most).contains(&value) => {
-            let message = format!("`{field}` is {value}; it must be from 1 to {most}");
-            Err(Failure::invalid(field, message))
-        }
-        value => Ok(value),
     }
 }
 

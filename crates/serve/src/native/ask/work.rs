@@ -18,7 +18,7 @@ use crate::data::{self, Conversation, Database, Message, NewAnswer, NewMessage};
 use crate::failure::{Failure, Kind, chain};
 use crate::limits::Meter;
 use crate::native::conversations::{self, title_of};
-use crate::native::{check_text, collection, no_data, search};
+use crate::native::{check_text, collection, search};
 use crate::state::{App, COLLECTION_PREFIX};
 
 /// A question, ready to be asked.
@@ -166,7 +166,7 @@ fn ended(
         replay: replay.map_err(told)?,
     };
     let data = app.guard.database();
-    data.save_answer(&new, clock::now()).map_err(no_data)?;
+    data.save_answer(&new, clock::now())?;
     let messages = question.conversation.as_ref().map(|to| add(data, question, to, answer));
     let messages = messages.transpose()?;
     let conversation = question.conversation.as_ref().map(|conversation| &conversation.id);
@@ -206,11 +206,11 @@ fn add(
     let added = data.add_messages(&question.owner, &to.id, &both, clock::now());
     let added = added.map_err(|error| match error {
         data::Error::NotFound { .. } => Failure::not_found("the conversation was removed"),
-        error => no_data(error),
+        error => error.into(),
     })?;
     if to.title.is_empty() {
         let title = title_of(&question.text);
-        data.rename_conversation(&question.owner, &to.id, &title).map_err(no_data)?;
+        data.rename_conversation(&question.owner, &to.id, &title)?;
     }
     Ok(added)
 }

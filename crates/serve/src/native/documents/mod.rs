@@ -97,6 +97,5 @@ struct Found<'a> {
 }
 
 fn none(id: &str) -> Failure {
-    let id: String = id.chars().take(64).collect();
-    Failure::not_found(format!("there is no document `{id}`"))
+    Failure::no_such("document", id)
 }

@@ -22,7 +22,6 @@ use crate::data::{self, NewJob};
 use crate::failure::{Failure, Kind};
 use crate::jobs::{INCOMING, IndexInput, NewFile, UPLOADS, make_kind};
 use crate::native::jobs::JobInfo;
-use crate::native::no_data;
 use crate::query::Parameters;
 use crate::state::App;
 
@@ -113,7 +112,7 @@ pub(super) async fn upload(
     let kind = make_kind(&collection).map_err(|error| unkept(&error))?;
     let new = NewJob { owner: who.id, kind, input };
     let job = app.guard.database().call(move |data| data.add_job(&new, clock::now())).await;
-    let job = job.map_err(no_data)?;
+    let job = job?;
     batch.keep();
     app.jobs.changed();
     let target = Extension(audit::Target(collection.name.clone()));
@@ -129,7 +128,7 @@ struct Batch {
 
 impl Batch {
     async fn new(collection: &Collection) -> Result<Self, Failure> {
-        let name = data::random_hex::<12>().map_err(no_data)?;
+        let name = data::random_hex::<12>()?;
         let folder = collection.folder.join(UPLOADS).join(INCOMING).join(&name);
         tokio::fs::create_dir_all(&folder).await.map_err(|error| unkept(&error))?;
         Ok(Self { name, folder, is_kept: false })

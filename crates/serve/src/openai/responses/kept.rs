@@ -7,7 +7,7 @@ use super::wire::ResponsesRequest;
 use crate::auth::role::Principal;
 use crate::clock;
 use crate::data::{self, Database, StoredResponse};
-use crate::failure::{Failure, chain};
+use crate::failure::{Failure, beginning, chain};
 use crate::state::{App, COLLECTION_PREFIX};
 
 /// Responses that a conversation may go back; those before are forgotten.
@@ -45,7 +45,11 @@ impl Kept {
             body: response.to_string(),
             created_at: clock::now(),
         };
-        app.guard.database().call(move |data| data.save_response(&stored)).await.map_err(no_data)
+        app.guard
+            .database()
+            .call(move |data| data.save_response(&stored))
+            .await
+            .map_err(Failure::from)
     }
 }
 
@@ -58,7 +62,7 @@ pub(super) async fn items_up_to(
     let (owner, last) = (who.id.clone(), id.to_owned());
     let read = app.guard.database().call(move |data| line(data, &owner, last)).await;
     let mut items = Vec::new();
-    for response in read.map_err(no_data)?.map_err(|missing| none(&missing))? {
+    for response in read?.map_err(|missing| none(&missing))? {
         check(who, &response)?;
         let own: Result<Vec<Value>, _> = serde_json::from_str(&response.items);
         items.push(own.map_err(|error| Failure::internal(chain(&error)))?);
@@ -87,7 +91,7 @@ fn line(
 pub(super) async fn body(app: &App, who: &Principal, id: &str) -> Result<Value, Failure> {
     let (owner, wanted) = (who.id.clone(), id.to_owned());
     let read = app.guard.database().call(move |data| data.response(&owner, &wanted)).await;
-    let found = read.map_err(no_data)?.ok_or_else(|| none(id))?;
+    let found = read?.ok_or_else(|| none(id))?;
     check(who, &found)?;
     serde_json::from_str(&found.body).map_err(|error| Failure::internal(chain(&error)))
 }
@@ -96,7 +100,7 @@ pub(super) async fn body(app: &App, who: &Principal, id: &str) -> Result<Value, 
 pub(super) async fn remove(app: &App, who: &Principal, id: &str) -> Result<(), Failure> {
     let (owner, wanted) = (who.id.clone(), id.to_owned());
     let remove = app.guard.database().call(move |data| data.remove_response(&owner, &wanted)).await;
-    if remove.map_err(no_data)? { Ok(()) } else { Err(none(id)) }
+    if remove? { Ok(()) } else { Err(none(id)) }
 }
 
 /// What was said of a collection that the key may not see any more is not there.
@@ -108,11 +112,7 @@ fn check(who: &Principal, response: &StoredResponse) -> Result<(), Failure> {
 }
 
 fn none(id: &str) -> Failure {
-    let id: String = id.chars().take(64).collect();
+    let id = beginning(id);
     let message = format!("there is no response `{id}`: it was not kept, or is not yours");
     Failure { param: Some("previous_response_id".to_owned()), ..Failure::not_found(message) }
-}
-
-pub(super) fn no_data(_: data::Error) -> Failure {
-    Failure::unavailable("the database cannot be used now")
 }

@@ -61,7 +61,7 @@ pub(crate) async fn create(
     let conversation = request.conversation(&before, &items)?;
     let replying = conversation::start(&app, &who, conversation, arrived).await?;
     let kept = request.store.unwrap_or(true).then(|| Kept::new(&who, &request, items));
-    let id = format!("resp_{}", random_hex::<16>().map_err(kept::no_data)?);
+    let id = format!("resp_{}", random_hex::<16>()?);
     let writing = Writing::new(&id, &request, &replying);
     let mut response = if request.stream.unwrap_or(false) {
         stream(app, replying, writing, kept)
