@@ -31,9 +31,7 @@ fn place() -> Place {
 }
 
 fn json(place: &Place, arguments: &[&str]) -> Value {
-    let output = place.output(&[&["--json", "eval", "text"], arguments].concat());
-    assert!(output.status.success(), "{}", place.show(&output));
-    serde_json::from_slice(&output.stdout).unwrap()
+    place.json(&[&["eval", "text"], arguments].concat())
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Runs the binary in a folder of its own.
 
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -11,6 +12,15 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// A folder with these files in it.
+    pub(crate) fn with(files: &[(&str, &str)]) -> Self {
+        let place = Self::new();
+        for (name, text) in files {
+            fs::write(place.path().join(name), text).unwrap();
+        }
+        place
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -12,21 +12,6 @@ const RUN: &str = "q1 Q0 d1 0 1.0 t\nq1 Q0 d2 0 1.0 t\nq1 Q0 d3 0 0.5 t\nq1 Q0 d
     q1 Q0 d5 0 0.5 t\nq1 Q0 d6 0 0.1 t\nq2 Q0 d2 0 1.5 t\nq2 Q0 d3 0 0.2 t\n\
     q2 Q0 d1 0 0.9 t\nq2 Q0 d7 0 0.9 t\nq4 Q0 d9 0 1.0 t\n";
 
-fn place(files: &[(&str, &str)]) -> Place {
-    let place = Place::new();
-    for (name, text) in files {
-        fs::write(place.path().join(name), text).unwrap();
-    }
-    place
-}
-
-#[track_caller]
-fn json(place: &Place, arguments: &[&str]) -> Value {
-    let output = place.output(arguments);
-    assert!(output.status.success(), "{}", place.show(&output));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
 #[track_caller]
 fn check(found: &Value, want: f64) {
     let found = found.as_f64().unwrap();
@@ -35,10 +20,10 @@ fn check(found: &Value, want: f64) {
 
 #[test]
 fn a_run_is_scored_as_trec_eval_scores_it() {
-    let place = place(&[("run", RUN), ("qrels", QRELS)]);
-    let arguments = ["eval", "retrieval", "--run", "run", "--qrels", "qrels", "--json"];
+    let place = Place::with(&[("run", RUN), ("qrels", QRELS)]);
+    let arguments = ["eval", "retrieval", "--run", "run", "--qrels", "qrels"];
     let metrics = ["--metrics", "ndcg@5,map,mrr,recall@100", "--per-query"];
-    let found = json(&place, &[&arguments[..], &metrics[..]].concat());
+    let found = place.json(&[&arguments[..], &metrics[..]].concat());
     check(&found["ndcg@5"]["per_query"]["q1"], 0.538_553_511_750_613_6);
     check(&found["map"]["value"], (0.525 + 0.75 + 0.0) / 3.0);
     assert_eq!(found["map"]["per_query"]["q3"], Value::Null);
@@ -49,13 +34,13 @@ fn a_run_is_scored_as_trec_eval_scores_it() {
         let value = result["value"].as_f64().unwrap();
         assert!(end(0) <= value && value <= end(1), "{result}");
     }
-    let complete = json(&place, &[&arguments[..], &["--metrics", "map", "--complete"]].concat());
+    let complete = place.json(&[&arguments[..], &["--metrics", "map", "--complete"]].concat());
     check(&complete["map"]["value"], (0.525 + 0.75) / 4.0);
 }
 
 #[test]
 fn what_is_wrong_with_a_run_is_said_with_its_line() {
-    let place = place(&[("run", "q1 Q0 d1 1 x t\n"), ("qrels", QRELS)]);
+    let place = Place::with(&[("run", "q1 Q0 d1 1 x t\n"), ("qrels", QRELS)]);
     let seen = place.seen(&["eval", "retrieval", "--run", "run", "--qrels", "qrels"]);
     assert!(seen.contains("in `run`: line 1: the score is `x`, which is not a number"), "{seen}");
     let arguments = ["eval", "retrieval", "--run", "run", "--qrels", "qrels", "--metrics", "x"];
@@ -73,15 +58,14 @@ fn runs() -> Place {
             *run += &format!("q{query} Q0 x 0 2.5 t\nq{query} Q0 y 0 2 t\n");
         }
     }
-    place(&[("qrels", &qrels), ("good", &good), ("bad", &bad)])
+    Place::with(&[("qrels", &qrels), ("good", &good), ("bad", &bad)])
 }
 
 #[test]
 fn a_comparison_ends_in_a_verdict_in_words() {
     let place = runs();
     let metrics = ["--qrels", "qrels", "--metrics", "mrr,success@1"];
-    let found =
-        json(&place, &[&["eval", "compare", "bad", "good", "--json"], &metrics[..]].concat());
+    let found = place.json(&[&["eval", "compare", "bad", "good"], &metrics[..]].concat());
     assert_eq!(found["mrr"]["verdict"], "better");
     assert_eq!(found["success@1"]["test"], "exact McNemar test");
     assert!(found["mrr"]["difference"]["interval"][0].as_f64().unwrap() > 0.0);
@@ -105,8 +89,8 @@ fn saved_runs_and_printed_results_compare_alike() {
         let again = place.seen(&[&arguments[..], &["--save", &folder]].concat());
         assert!(again.contains("holds a run that came to its end"), "{again}");
     }
-    let of_runs = json(&place, &["eval", "compare", "bad-run", "good-run", "--json"]);
-    let printed = json(&place, &["eval", "compare", "bad.json", "good.json", "--json"]);
+    let of_runs = place.json(&["eval", "compare", "bad-run", "good-run"]);
+    let printed = place.json(&["eval", "compare", "bad.json", "good.json"]);
     assert_eq!(of_runs["mrr"]["p"], printed["mrr"]["p"]);
     assert_eq!(of_runs["mrr"]["verdict"], "better");
 }
@@ -123,15 +107,14 @@ fn classes_and_probabilities_are_measured_and_shown_on_one_page() {
             1.0 - p
         );
     }
-    let place = place(&[("gold", &gold), ("pred", &predicted)]);
-    let arguments =
-        ["eval", "classify", "--gold", "gold", "--pred", "pred", "--save", "run", "--json"];
-    let found = json(&place, &arguments);
+    let place = Place::with(&[("gold", &gold), ("pred", &predicted)]);
+    let arguments = ["eval", "classify", "--gold", "gold", "--pred", "pred", "--save", "run"];
+    let found = place.json(&arguments);
     check(&found["accuracy"]["value"], 1.0);
     check(&found["auroc"]["value"], 1.0);
     assert_eq!(found["ece"]["n"], 20);
     assert_eq!(found["reliability"].as_array().unwrap().len(), 10);
-    let told = json(&place, &["eval", "report", "run", "--json"]);
+    let told = place.json(&["eval", "report", "run"]);
     assert_eq!(told["measures"]["accuracy"]["n"], 20);
     let page = fs::read_to_string(place.path().join("run").join("report.html")).unwrap();
     for piece in
@@ -148,9 +131,9 @@ fn classes_and_probabilities_are_measured_and_shown_on_one_page() {
 
 #[test]
 fn a_missing_prediction_is_counted_and_never_dropped() {
-    let place = place(&[("gold", "a\nb\na\nb\n"), ("pred", "a\n\nb\nb\n")]);
+    let place = Place::with(&[("gold", "a\nb\na\nb\n"), ("pred", "a\n\nb\nb\n")]);
     let arguments = ["eval", "classify", "--gold", "gold", "--pred", "pred"];
-    let found = json(&place, &[&arguments[..], &["--json", "--per-item"]].concat());
+    let found = place.json(&[&arguments[..], &["--per-item"]].concat());
     assert_eq!((&found["accuracy"]["n"], &found["accuracy"]["unscored"]), (&3.into(), &1.into()));
     assert_eq!(found["accuracy"]["per_item"]["2"], Value::Null);
     let seen = place.seen(&arguments);

@@ -1,8 +1,6 @@
 //! `plumb eval agreement`, `prefer`, `passk`, `plan`, `ab`, and two systems in
 //! `plumb eval text`, from outside.
 
-use std::fs;
-
 use insta::assert_snapshot;
 use serde_json::Value;
 
@@ -14,19 +12,9 @@ const RATINGS: &str = "item,A,B,C,D\n1,1,1,,1\n2,2,2,3,2\n3,3,3,3,3\n4,3,3,3,3\n
 const GAMES: &str = "left\tright\twinner\na\tb\ta\na\tc\ta\nb\tc\tc\nc\td\tc\na\td\ta\nd\tb\tb\n\
     b\td\tdraw\nc\ta\ta\nd\ta\ta\na\tb\ta\nb\ta\ta\nc\tb\tdraw\nd\tc\td\na\td\ta\nd\ta\td\nb\tc\tb\n";
 
-fn place(files: &[(&str, &str)]) -> Place {
-    let place = Place::new();
-    for (name, text) in files {
-        fs::write(place.path().join(name), text).unwrap();
-    }
-    place
-}
-
 #[track_caller]
 fn json(place: &Place, arguments: &[&str]) -> Value {
-    let output = place.output(&[&["--json", "eval"], arguments].concat());
-    assert!(output.status.success(), "{}", place.show(&output));
-    serde_json::from_slice(&output.stdout).unwrap()
+    place.json(&[&["eval"], arguments].concat())
 }
 
 #[track_caller]
@@ -39,7 +27,7 @@ fn near(found: &Value, want: f64, margin: f64) {
 fn agreement_is_that_of_the_worked_examples() {
     let two = "a,b\n1,1\n1,2\n2,2\n2,2\n3,3\n3,1\n1,1\n2,2\n3,3\n1,3\n";
     let three = "x,y,z\n1,1,2\n2,2,2\n3,3,1\n1,1,1\n2,3,3\n";
-    let place = place(&[("ratings", RATINGS), ("two", two), ("three", three)]);
+    let place = Place::with(&[("ratings", RATINGS), ("two", two), ("three", three)]);
     for (level, want) in [
         ("nominal", 0.743_421_052_631_579),
         ("ordinal", 0.815_387_503_754_881_4),
@@ -64,7 +52,7 @@ fn agreement_is_that_of_the_worked_examples() {
 #[test]
 fn ratings_that_cannot_be_read_are_named() {
     let place =
-        place(&[("names", "a,b\ngood,bad\n"), ("short", "a,b\n1,2\n3\n"), ("one", "a\n1\n")]);
+        Place::with(&[("names", "a,b\ngood,bad\n"), ("short", "a,b\n1,2\n3\n"), ("one", "a\n1\n")]);
     let seen = place.seen(&["eval", "agreement", "names", "--level", "interval"]);
     assert!(seen.contains("`names`, line 2: `good` is no number"), "{seen}");
     let seen = place.seen(&["eval", "agreement", "short"]);
@@ -76,7 +64,7 @@ fn ratings_that_cannot_be_read_are_named() {
 #[test]
 fn strengths_are_those_of_the_reference_and_have_intervals() {
     let place =
-        place(&[("games", GAMES), ("champion", "left,right,winner\na,b,a\nb,c,b\nc,b,c\n")]);
+        Place::with(&[("games", GAMES), ("champion", "left,right,winner\na,b,a\nb,c,b\nc,b,c\n")]);
     let found = json(&place, &["prefer", "games", "--elo", "32", "--resamples", "99"]);
     for (name, want) in
         [("a", 1_273.126_24), ("b", 921.322_78), ("c", 890.883_10), ("d", 914.667_88)]
@@ -98,7 +86,7 @@ fn strengths_are_those_of_the_reference_and_have_intervals() {
 
 #[test]
 fn attempts_are_estimated_without_bias_and_short_tasks_are_counted() {
-    let place = place(&[("tasks", "id,samples,correct\none,200,17\ntwo,10,3\nthree,5,5\n")]);
+    let place = Place::with(&[("tasks", "id,samples,correct\none,200,17\ntwo,10,3\nthree,5,5\n")]);
     let found = json(&place, &["passk", "tasks", "--k", "5,10", "--per-item"]);
     near(&found["pass@5"]["per_item"]["two"], 0.916_666_666_666_666_6, 1e-12);
     near(&found["pass@10"]["per_item"]["one"], 0.597_448_901_579_911_8, 1e-12);
@@ -110,7 +98,7 @@ fn attempts_are_estimated_without_bias_and_short_tasks_are_counted() {
 
 #[test]
 fn a_plan_says_how_many_items_it_takes() {
-    let place = place(&[("differences", "0.1\n-0.2\n0.3\n0\n0.1\n")]);
+    let place = Place::with(&[("differences", "0.1\n-0.2\n0.3\n0\n0.1\n")]);
     let found = json(&place, &["plan", "--share", "0.7", "--than", "0.75"]);
     assert_eq!(found["items_per_group"], 1_251);
     assert_snapshot!(place.seen(&["eval", "plan", "--difference", "0.02", "--spread", "0.2"]));
@@ -134,7 +122,7 @@ fn experiment(count: usize, gain: f64) -> String {
 fn an_experiment_is_stopped_when_the_interval_that_always_holds_says_so() {
     let mut third = experiment(200, 0.0);
     third += "other,1\n";
-    let place = place(&[
+    let place = Place::with(&[
         ("same", &experiment(2_000, 0.0)),
         ("better", &experiment(2_000, 0.2)),
         ("few", &experiment(60, 0.2)),
@@ -166,7 +154,7 @@ fn two_systems_are_compared_by_both_tests() {
         second +=
             &format!("{}\n", if line % 3 == 0 { words.replace("end", "start") } else { words });
     }
-    let place = place(&[("refs", &refs), ("first", &first), ("second", &second)]);
+    let place = Place::with(&[("refs", &refs), ("first", &first), ("second", &second)]);
     let arguments = ["text", "--hyp", "first", "--hyp-b", "second", "--ref", "refs"];
     let metrics = ["--metrics", "bleu,ter,rougeL", "--trials", "500"];
     let found = json(&place, &[&arguments[..], &metrics].concat());
