@@ -15,15 +15,15 @@ use plumb_metrics::wilson;
 use serde_json::{Value, json};
 
 use crate::attacks::{Attack, all};
+use crate::flags::Program;
 use crate::machine::Setting;
 use crate::{home, report};
 
 /// Puts attacks into documents and counts the answers that they steer.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Flags {
-    /// The program to ask: `plumb` as built
-    #[arg(long)]
-    plumb: PathBuf,
+    #[command(flatten)]
+    program: Program,
 
     /// Model that writes the answers and that the plain prompt goes to
     #[arg(long, default_value = "qwen2.5-coder-0.5b-instruct")]
@@ -58,8 +58,7 @@ struct Trial {
 
 /// Indexes the pages, asks, prints and writes the summary.
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
-    let plumb = fs::canonicalize(&flags.plumb)
-        .with_context(|| format!("there is no program `{}`", flags.plumb.display()))?;
+    let plumb = flags.program.path()?;
     let attacks: Vec<Attack> = all().into_iter().step_by(flags.every.max(1)).collect();
     let folder = tempfile::tempdir().context("cannot make a folder for the pages")?;
     for attack in &attacks {

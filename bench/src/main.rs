@@ -10,6 +10,7 @@
 
 mod attacks;
 mod cranfield;
+mod flags;
 mod index;
 mod injection;
 mod machine;

@@ -16,6 +16,7 @@ use plumb_answer::{Answer, Wording, recheck};
 use plumb_metrics::wilson;
 use serde_json::{Value, json};
 
+use crate::flags::Program;
 use crate::machine::Setting;
 use crate::swaps::{Family, Pool, swaps};
 use crate::{home, questions, read, report};
@@ -23,9 +24,8 @@ use crate::{home, questions, read, report};
 /// Swaps facts in right answers and counts how many swaps are caught.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Flags {
-    /// The program to ask: `plumb` as built
-    #[arg(long)]
-    plumb: PathBuf,
+    #[command(flatten)]
+    program: Program,
 
     /// Project folder whose index holds the documents
     #[arg(long)]
@@ -86,8 +86,7 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
 /// The answers of the file, or those to the questions, which the file then keeps.
 fn answers(flags: &Flags) -> anyhow::Result<Vec<Answer>> {
     if !flags.answers.exists() {
-        let plumb = fs::canonicalize(&flags.plumb)
-            .with_context(|| format!("there is no program `{}`", flags.plumb.display()))?;
+        let plumb = flags.program.path()?;
         let mut lines = String::new();
         for question in questions::answerable(&read(&flags.questions)?)? {
             lines += ask(&plumb, flags, &question)?.trim();

@@ -14,15 +14,15 @@ use plumb_metrics::wilson;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::flags::Program;
 use crate::machine::Setting;
 use crate::{home, read, report};
 
 /// Asks the questions of a list and looks at the pages cited.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Flags {
-    /// The program to ask: `plumb` as built
-    #[arg(long)]
-    plumb: PathBuf,
+    #[command(flatten)]
+    program: Program,
 
     /// Project folder whose index holds the documents
     #[arg(long)]
@@ -90,8 +90,7 @@ impl Verdict {
 /// Asks every question, prints and writes the summary.
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     let questions = parse(&read(&flags.questions)?)?;
-    let plumb = std::fs::canonicalize(&flags.plumb)
-        .with_context(|| format!("there is no program `{}`", flags.plumb.display()))?;
+    let plumb = flags.program.path()?;
     let mut outcomes = Vec::new();
     for question in &questions {
         let outcome = ask(&plumb, &flags.project, question)

@@ -5,7 +5,6 @@
 //! two, and while other processes ask the same project other questions. What is
 //! compared is everything of an answer but its timings.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,15 +13,15 @@ use anyhow::{Context as _, bail};
 use plumb_metrics::clopper_pearson;
 use serde_json::{Value, json};
 
+use crate::flags::Program;
 use crate::machine::Setting;
 use crate::{home, questions, read, report};
 
 /// Asks, replays, and counts the answers that came out the same.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Flags {
-    /// The program to ask: `plumb` as built
-    #[arg(long)]
-    plumb: PathBuf,
+    #[command(flatten)]
+    program: Program,
 
     /// Project folder with an index; the answers are stored there
     #[arg(long)]
@@ -64,8 +63,7 @@ struct Round {
 
 /// Asks, replays, prints and writes the summary.
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
-    let plumb = fs::canonicalize(&flags.plumb)
-        .with_context(|| format!("there is no program `{}`", flags.plumb.display()))?;
+    let plumb = flags.program.path()?;
     let asked = forms(&questions::all(&read(&flags.questions)?)?, flags.count)?;
     for question in &asked {
         ask(&plumb, flags, question)?;

@@ -5,7 +5,6 @@
 //! it is compared with is the one that is better on the reported half itself,
 //! which flatters the leg.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -17,6 +16,7 @@ use plumb_retrieve::{Fusion, Mode};
 use serde_json::{Value, json};
 
 use crate::cranfield::{self, Collection, Query};
+use crate::flags::EmbedderFlags;
 use crate::index::{Index, Prepared};
 use crate::machine::Setting;
 use crate::{home, report};
@@ -31,13 +31,8 @@ pub(crate) struct Flags {
     #[arg(long)]
     collection: PathBuf,
 
-    /// Model folder or file of the embedder
-    #[arg(long)]
-    embedder: PathBuf,
-
-    /// Threads to embed with
-    #[arg(long, default_value = "2")]
-    threads: NonZeroUsize,
+    #[command(flatten)]
+    embedder: EmbedderFlags,
 
     /// Seed of the split into halves and of the resampling
     #[arg(long, default_value_t = 1)]
@@ -60,8 +55,7 @@ struct System {
 /// Runs the suite, prints and writes the summary.
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     let collection = cranfield::load(&flags.collection)?;
-    let embedder = Embedder::load(&flags.embedder, flags.threads)
-        .with_context(|| format!("cannot load `{}`", flags.embedder.display()))?;
+    let embedder = flags.embedder.load()?;
     let index = index(&collection, &embedder)?;
     // A query without relevant documents has no value; say how many there are.
     let queries: Vec<&Query> =

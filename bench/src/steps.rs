@@ -8,7 +8,6 @@
 //! on the reported half itself, which flatters the leg.
 
 use std::collections::{BTreeSet, HashMap};
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
@@ -19,6 +18,7 @@ use plumb_retrieve::{Fusion, Mode};
 use serde_json::{Value, json};
 
 use crate::cranfield::{Document, Query};
+use crate::flags::EmbedderFlags;
 use crate::index::Index;
 use crate::machine::Setting;
 use crate::passages::Passages;
@@ -36,13 +36,8 @@ pub(crate) struct Flags {
     #[arg(long)]
     collection: PathBuf,
 
-    /// Model folder or file of the embedder
-    #[arg(long)]
-    embedder: PathBuf,
-
-    /// Threads to embed with
-    #[arg(long, default_value = "2")]
-    threads: NonZeroUsize,
+    #[command(flatten)]
+    embedder: EmbedderFlags,
 
     /// Seed of the split into halves and of the resampling
     #[arg(long, default_value_t = 1)]
@@ -72,8 +67,7 @@ struct Step {
 /// Runs the suite, prints and writes the summary.
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     let passages = Passages::load(&flags.collection)?;
-    let embedder = Embedder::load(&flags.embedder, flags.threads)
-        .with_context(|| format!("cannot load `{}`", flags.embedder.display()))?;
+    let embedder = flags.embedder.load()?;
     let bench = Bench::new(&passages, &embedder, flags.seed)?;
     let steps = bench.steps()?;
     let setting = Setting::now();
