@@ -374,12 +374,12 @@ impl LanguageModel {
                 sequence.tokens.extend(&writer.tokens()[..writer.kept() - prompt]);
                 return Ok(finish);
             }
-            let (tokens, count) = writer.next_read(true);
+            let (tokens, wanted) = writer.next_read(true);
             let start = Instant::now();
-            let logits = self.forward(&mut sequence.cache, &tokens, Logits::Tail(count))?;
+            let logits = self.forward(&mut sequence.cache, &tokens, wanted)?;
             // A pass over forced tokens does without the logits of most.
-            if count == tokens.len() {
-                self.costs().learn(count, start.elapsed());
+            if wanted.count(tokens.len()) == tokens.len() {
+                self.costs().learn(tokens.len(), start.elapsed());
             }
             ended = writer.go_on(logits)?;
         }

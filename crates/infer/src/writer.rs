@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use plumb_model::Logits;
 use plumb_text::Decoder as TextDecoder;
 
 use crate::logprobs::Logprobs;
@@ -82,11 +83,11 @@ impl<'a> Writer<'a> {
         self.write()
     }
 
-    /// What the model is to read, and after how many of the last of these
-    /// tokens it is to give logits.
+    /// What the model is to read, and which logits after the last of these tokens it
+    /// is to give.
     ///
     /// With `may_draft` it may hold tokens that do not come.
-    pub(crate) fn next_read(&mut self, may_draft: bool) -> (Vec<u32>, usize) {
+    pub(crate) fn next_read(&mut self, may_draft: bool) -> (Vec<u32>, Logits) {
         let limit = self.left - self.tokens.len() - 1;
         // After several forced tokens, what a draft adds was not measured.
         let may_draft = may_draft && self.unread.len() == 1;
@@ -99,7 +100,16 @@ impl<'a> Writer<'a> {
         self.kept += self.unread.len();
         self.unread.clear();
         self.draft = Draft::new(draft);
-        (tokens, 1 + self.draft.len())
+        (tokens, self.wanted(1 + self.draft.len()))
+    }
+
+    /// The logits after `count` tokens: where nothing changes them, the largest will
+    /// do.
+    fn wanted(&self, count: usize) -> Logits {
+        if self.sampler.is_plain() && self.constraint.is_none() && self.meter.is_none() {
+            return Logits::Largest { count, among: self.model.tokenizer().vocab_size() };
+        }
+        Logits::Tail(count)
     }
 
     /// Goes on with the `logits` that [`next_read`](Self::next_read) asked for;

@@ -235,6 +235,26 @@ fn check_greedy(name: &str) {
     }
 }
 
+/// What takes the likeliest token reads but a part of the output matrix, unless
+/// log-probabilities are wanted.
+#[track_caller]
+fn check_largest(name: &str) {
+    let Some(path) = model(name) else { return };
+    let model = LanguageModel::load(&path, threads(2)).unwrap();
+    let cases: Vec<GreedyCase> = golden("greedy", name);
+    for case in cases {
+        for speculation in [false, true] {
+            let tokens = |logprobs: Option<usize>| {
+                let options =
+                    Options { max_tokens: 24, logprobs, speculation, ..Options::default() };
+                let go_on = &mut |_: &str| ControlFlow::Continue(());
+                model.generate(&case.ids, &options, None, go_on).unwrap().tokens
+            };
+            assert_eq!(tokens(None), tokens(Some(0)), "{name}, {}", case.name);
+        }
+    }
+}
+
 /// The first step at which two continuations differ, if only in their end.
 fn first_difference(a: &[u32], b: &[u32]) -> Option<usize> {
     let common = a.iter().zip(b).take_while(|(a, b)| a == b).count();
@@ -328,6 +348,21 @@ fn qwen_continues_as_the_references_do() {
 #[test]
 fn gemma_continues_as_the_references_do() {
     check_greedy("gemma-3-270m");
+}
+
+#[test]
+fn smollm2_takes_the_same_tokens_whether_it_computes_all_logits() {
+    check_largest("smollm2-135m-instruct");
+}
+
+#[test]
+fn qwen_takes_the_same_tokens_whether_it_computes_all_logits() {
+    check_largest("qwen2.5-coder-0.5b-instruct");
+}
+
+#[test]
+fn gemma_takes_the_same_tokens_whether_it_computes_all_logits() {
+    check_largest("gemma-3-270m");
 }
 
 #[test]

@@ -34,7 +34,8 @@ pub use limits::Limits;
 pub use matmul::{Matrix, matmul};
 pub use norm::{layer_norm, normalize, rms_norm};
 pub use packed::{
-    PACKED_VERSION, PackedMatrix, QuantizedRows, SharedBytes, packed_matmul, quantize_q8_0,
+    PACKED_VERSION, PackedMatrix, Packing, QuantizedRows, SharedBytes, largest_products,
+    packed_matmul, quantize_q8_0,
 };
 pub use pool::Pool;
 pub use products::{Rows, dot};

@@ -2,8 +2,8 @@
 //! feed-forward blocks over rows of numbers.
 
 use plumb_kernels::{
-    Activation, Isa, PackedMatrix, Pool, activate, activate_and_multiply, exponentials, layer_norm,
-    matmul, packed_matmul, rms_norm,
+    Activation, Isa, PackedMatrix, Pool, activate, activate_and_multiply, exponentials,
+    largest_products, layer_norm, matmul, packed_matmul, rms_norm,
 };
 
 use crate::weights::{Parameters, Tensor};
@@ -41,6 +41,14 @@ impl Linear {
             factors: Vec::new(),
             bias: parameters.try_get(&format!("{name}.bias")).map(|bias| bias.to_f32()),
         }
+    }
+
+    /// The same map, of whose images mostly the largest number is wanted.
+    pub(crate) fn searched(mut self) -> Self {
+        if let Weights::Stored(tensor) = self.weights {
+            self.weights = Weights::Stored(tensor.searched());
+        }
+        self
     }
 
     /// Cuts the map `name` into maps with so many outputs each.
@@ -112,6 +120,25 @@ impl Linear {
     /// The images (T, O) of the rows of `x` (T, D).
     pub(crate) fn apply<'a>(&self, bench: Bench<'a>, x: &[f32]) -> Buffer<'a> {
         let [out] = Self::apply_all(bench, [self], x);
+        out
+    }
+
+    /// The images (T, O) of the rows of `x` (T, D), of which numbers that are not the
+    /// largest of the first `among` may be minus infinity.
+    pub(crate) fn apply_largest<'a>(
+        &self,
+        bench: Bench<'a>,
+        x: &[f32],
+        among: usize,
+    ) -> Buffer<'a> {
+        let Weights::Packed(matrix) = &self.weights else { return self.apply(bench, x) };
+        if self.bias.is_some() {
+            return self.apply(bench, x);
+        }
+        let mut out = bench.buffer(x.len() / matrix.columns() * matrix.rows());
+        bench.quantized((x, matrix.columns()), &self.factors, |x| {
+            largest_products(bench.pool, (matrix, among), x, &mut out);
+        });
         out
     }
 

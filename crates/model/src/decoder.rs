@@ -99,14 +99,38 @@ pub enum Logits {
     Last,
     /// Those after each of the last so many tokens: shape (N, V).
     Tail(usize),
+    /// The same, of which only the largest is wanted.
+    Largest {
+        /// After how many of the last tokens.
+        count: usize,
+        /// The logits of so many first tokens of the vocabulary are compared; all
+        /// that are not the largest of them may be minus infinity.
+        among: usize,
+    },
 }
 
 impl Logits {
     /// After how many of `tokens`.
-    fn count(self, tokens: usize) -> usize {
+    pub fn count(self, tokens: usize) -> usize {
         match self {
             Self::Last => 1,
-            Self::Tail(count) => count.min(tokens),
+            Self::Tail(count) | Self::Largest { count, .. } => count.min(tokens),
+        }
+    }
+
+    /// The same after so many tokens.
+    fn with_count(self, count: usize) -> Self {
+        match self {
+            Self::Last | Self::Tail(_) => Self::Tail(count),
+            Self::Largest { among, .. } => Self::Largest { count, among },
+        }
+    }
+
+    /// How many logits are compared, if only the largest is wanted.
+    fn among(self) -> Option<usize> {
+        match self {
+            Self::Last | Self::Tail(_) => None,
+            Self::Largest { among, .. } => Some(among),
         }
     }
 }
@@ -146,7 +170,7 @@ impl Decoder {
             layers: (0..spec.layers).map(|i| Layer::load(&spec, parameters, i)).collect(),
             final_norm: Norm::load(parameters, "output_norm", spec.norm_eps)
                 .with_offset(spec.gain_offset),
-            output: Linear::load(parameters, output),
+            output: Linear::load(parameters, output).searched(),
             kept: CacheType::F32,
             workspace: Workspace::default(),
             embedded: AtomicUsize::new(0),
@@ -229,7 +253,7 @@ impl Decoder {
         let mut left = tokens.len();
         for tokens in tokens.chunks(BATCH) {
             left -= tokens.len();
-            let logits = Logits::Tail(wanted.saturating_sub(left));
+            let logits = logits.with_count(wanted.saturating_sub(left));
             out.extend(self.pass(pool, &mut [Run { tokens, cache, logits }]));
         }
         out
@@ -264,11 +288,26 @@ impl Decoder {
             return Vec::new();
         }
         self.final_norm.apply(pool, &mut wanted);
-        let mut logits = self.output.apply(bench, &wanted).to_vec();
+        let mut logits = match self.among(runs) {
+            Some(among) => self.output.apply_largest(bench, &wanted, among).to_vec(),
+            None => self.output.apply(bench, &wanted).to_vec(),
+        };
         if let Some(cap) = self.spec.logit_cap {
             soft_cap(pool, &mut logits, cap);
         }
         logits
+    }
+
+    /// How many logits are compared, if all runs that want any want the largest of
+    /// the same.
+    fn among(&self, runs: &[Run<'_>]) -> Option<usize> {
+        // Capped, the largest may be equal to others.
+        if self.spec.logit_cap.is_some() {
+            return None;
+        }
+        let mut wanting = runs.iter().filter(|run| 0 < run.logits.count(run.tokens.len()));
+        let among = wanting.next()?.logits.among();
+        wanting.all(|run| run.logits.among() == among).then_some(among)?
     }
 
     /// Makes the cache one of a text that is as long as `more` tokens will make

@@ -2,7 +2,7 @@
 //! mapping a file.
 //!
 //! The file begins with a magic, a version and the number of matrices; then
-//! comes for each its storage type, rows and columns; then, from the next
+//! comes for each its storage type, whether it is split, rows and columns; then, from the next
 //! multiple of 64 on, their bytes one after the other, each matrix a multiple
 //! of 64 bytes. Numbers are little-endian. It holds nothing that the model's
 //! own file does not, and where anything is not as expected it is made anew.
@@ -23,7 +23,8 @@ const MAGIC: &[u8; 8] = b"PLUMBPAK";
 /// Bytes before the list of matrices: magic, version, number.
 const HEAD: usize = 16;
 
-/// Bytes of a matrix in the list: type, rows, columns.
+/// Bytes of a matrix in the list: seven of its type's name, one that says whether it
+/// is split, rows, columns.
 const ENTRY: usize = 24;
 
 /// Age of a file that nobody writes any more.
@@ -63,8 +64,11 @@ fn head(tensors: &[&Tensor]) -> Vec<u8> {
     bytes.extend(count.to_le_bytes());
     for tensor in tensors {
         let mut name = [0; 8];
-        let known = tensor.dtype().name().as_bytes();
+        let packing = tensor.packing();
+        let known = packing.dtype.name().as_bytes();
         name[..known.len()].copy_from_slice(known);
+        // Of no type's name, which are at most seven bytes.
+        name[7] = packing.is_split.into();
         bytes.extend(name);
         bytes.extend((tensor.rows() as u64).to_le_bytes());
         bytes.extend((tensor.columns() as u64).to_le_bytes());
@@ -85,13 +89,13 @@ fn read(path: &Path, tensors: &[&Tensor]) -> Option<Vec<Option<PackedMatrix>>> {
     let mut found = Vec::new();
     for tensor in tensors {
         let shape = (tensor.rows(), tensor.columns());
-        let Some(len) = PackedMatrix::bytes_of(tensor.dtype(), shape) else {
+        let Some(len) = PackedMatrix::bytes_of(tensor.packing(), shape) else {
             found.push(None);
             continue;
         };
         let range = start..start.checked_add(len)?;
         start = range.end;
-        found.push(Some(PackedMatrix::from_packed(tensor.dtype(), shape, &bytes, range)?));
+        found.push(Some(PackedMatrix::from_packed(tensor.packing(), shape, &bytes, range)?));
     }
     (start == map.len()).then_some(found)
 }
@@ -152,7 +156,7 @@ mod tests {
 
     use super::*;
 
-    /// Two matrices with blocks around one without, in a GGUF-less map.
+    /// Matrices with blocks, one of them split, and one without, in a GGUF-less map.
     fn tensors(folder: &Path) -> Vec<Tensor> {
         let path = folder.join("weights");
         let bytes: Vec<u8> = (0..20_000_u32).map(|i| (i * 7 % 61) as u8).collect();
@@ -162,7 +166,9 @@ mod tests {
             let len = rows * dtype.bytes_of(columns).unwrap();
             Tensor::of_map(&map, dtype, (rows, columns), 0..len)
         };
-        vec![tensor(DType::Q8_0, 20, 64), tensor(DType::F32, 4, 8), tensor(DType::Q4_1, 17, 32)]
+        let searched = tensor(DType::Q8_0, 40, 32).searched();
+        let (first, last) = (tensor(DType::Q8_0, 20, 64), tensor(DType::Q4_1, 17, 32));
+        vec![first, tensor(DType::F32, 4, 8), last, searched]
     }
 
     #[test]

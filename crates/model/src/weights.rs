@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use memmap2::Mmap;
 use plumb_formats::{Gguf, TensorInfo, gguf, safetensors};
-use plumb_kernels::{DType, Isa, Matrix, PackedMatrix, Pool, dequantize, quantize_q8_0};
+use plumb_kernels::{DType, Isa, Matrix, PackedMatrix, Packing, Pool, dequantize, quantize_q8_0};
 
 use crate::Error;
 use crate::files::Files;
@@ -53,6 +53,8 @@ pub(crate) struct Tensor {
     rows: usize,
     columns: usize,
     range: Range<usize>,
+    /// Whether most products are searched for the largest.
+    is_searched: bool,
 }
 
 impl Tensor {
@@ -60,7 +62,8 @@ impl Tensor {
         let columns = info.shape.last().copied().unwrap_or(1);
         let rows = info.shape.iter().rev().skip(1).product();
         let data = Data::Map(Arc::clone(map));
-        Self { data, dtype: info.dtype, rows, columns, range: info.range.clone() }
+        let range = info.range.clone();
+        Self { data, dtype: info.dtype, rows, columns, range, is_searched: false }
     }
 
     /// A matrix in the part `range` of a map.
@@ -71,7 +74,7 @@ impl Tensor {
         (rows, columns): (usize, usize),
         range: Range<usize>,
     ) -> Self {
-        Self { data: Data::Map(Arc::clone(map)), dtype, rows, columns, range }
+        Self { data: Data::Map(Arc::clone(map)), dtype, rows, columns, range, is_searched: false }
     }
 
     fn bytes(&self) -> &[u8] {
@@ -94,8 +97,14 @@ impl Tensor {
         self.columns
     }
 
-    pub(crate) fn dtype(&self) -> DType {
-        self.dtype
+    /// The same tensor, of whose products mostly the largest is wanted.
+    pub(crate) fn searched(self) -> Self {
+        Self { is_searched: true, ..self }
+    }
+
+    /// How it is packed.
+    pub(crate) fn packing(&self) -> Packing {
+        Packing { dtype: self.dtype, is_split: self.is_searched && self.dtype == DType::Q8_0 }
     }
 
     /// Gives the memory of the file's pages back: what is asked of the tensor
@@ -109,7 +118,7 @@ impl Tensor {
     /// The weights repacked, or `None` if their type has no blocks.
     pub(crate) fn pack(&self, pool: &Pool) -> Option<PackedMatrix> {
         let shape = (self.rows, self.columns);
-        PackedMatrix::new(pool, self.dtype, self.bytes(), shape)
+        PackedMatrix::new(pool, self.packing(), self.bytes(), shape)
     }
 
     /// The weights rounded to eight bits, after multiplying each row by
@@ -149,7 +158,8 @@ impl Tensor {
         }
         let range = 0..bytes.len();
         let (rows, columns, dtype) = (self.columns, self.rows, self.dtype);
-        Some(Self { data: Data::Memory(Arc::new(bytes)), dtype, rows, columns, range })
+        let data = Data::Memory(Arc::new(bytes));
+        Some(Self { data, dtype, rows, columns, range, is_searched: false })
     }
 
     /// Rows `rows` as a tensor of their own.
@@ -253,7 +263,7 @@ impl Weights {
                 tensor.transposed().ok_or_else(|| Error::Unsupported {
                     path: self.path.clone(),
                     key: stored,
-                    found: format!("blocks of {}", tensor.dtype().name()),
+                    found: format!("blocks of {}", tensor.dtype.name()),
                 })?
             } else {
                 self.find(&stored, shape)?.clone()

@@ -30,7 +30,7 @@ pub(crate) struct Buffer<'a> {
 impl<'a> Bench<'a> {
     /// `len` numbers of any value.
     pub(crate) fn buffer(&self, len: usize) -> Buffer<'a> {
-        let mut numbers = lock(&self.workspace.free).pop().unwrap_or_default();
+        let mut numbers = take(&mut lock(&self.workspace.free), len);
         numbers.resize(len, 0.0);
         Buffer { numbers, workspace: self.workspace }
     }
@@ -71,7 +71,29 @@ impl Drop for Buffer<'_> {
     }
 }
 
+/// The smallest of `free` that holds `len` numbers, or else the largest: taken
+/// as they come, all of them would grow to the size of the largest.
+fn take(free: &mut Vec<Vec<f32>>, len: usize) -> Vec<f32> {
+    let fits = |numbers: &Vec<f32>| (numbers.capacity() < len, numbers.capacity().abs_diff(len));
+    let best = (0..free.len()).min_by_key(|&i| fits(&free[i]));
+    best.map_or_else(Vec::new, |i| free.swap_remove(i))
+}
+
 /// Locks without regard to poisoning: a list of buffers is never half changed.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_buffer_that_fits_best_is_used_again() {
+        let mut free: Vec<Vec<f32>> = [10, 1_000, 100].map(Vec::with_capacity).into();
+        assert_eq!(take(&mut free, 50).capacity(), 100);
+        assert_eq!(take(&mut free, 50).capacity(), 1_000);
+        assert_eq!(take(&mut free, 50).capacity(), 10);
+        assert_eq!(take(&mut free, 50).capacity(), 0);
+    }
 }

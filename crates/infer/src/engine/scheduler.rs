@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use plumb_model::{KvCache, Logits, Run};
+use plumb_model::{KvCache, Run};
 
 use super::encoding::Encoding;
 use super::prefix::{PrefixTree, common};
@@ -173,13 +173,13 @@ impl<'m> Scheduler<'m> {
             .map(|(sequence, wish)| Run {
                 tokens: &wish.tokens,
                 cache: &mut sequence.cache,
-                logits: Logits::Tail(wish.logits),
+                logits: wish.logits,
             })
             .collect();
         let result = self.model.forward_all(&mut runs);
         // A prompt's pass does without the logits of most of its tokens.
         if let [run] = &*runs
-            && run.logits == Logits::Tail(run.tokens.len())
+            && run.logits.count(run.tokens.len()) == run.tokens.len()
         {
             self.model.costs().learn(run.tokens.len(), started.elapsed());
         }
@@ -216,13 +216,13 @@ impl<'m> Scheduler<'m> {
 
     /// Gives each sequence its logits, and remembers prompts that are read.
     fn hand_out(&mut self, wishes: &[Wish], logits: &[f32]) {
-        let rows: usize = wishes.iter().map(|wish| wish.logits).sum();
+        let rows: usize = wishes.iter().map(Wish::rows).sum();
         let vocab = logits.len() / rows.max(1);
         let mut start = 0;
         for (sequence, wish) in self.running.iter_mut().zip(wishes) {
-            let end = start + wish.logits * vocab;
+            let end = start + wish.rows() * vocab;
             let was_reading = sequence.is_reading();
-            if was_reading && wish.logits != 0 {
+            if was_reading && wish.rows() != 0 {
                 // Those that run with it can share it from now on.
                 let (tokens, cache) = sequence.shareable_state();
                 self.known.insert(tokens, cache);

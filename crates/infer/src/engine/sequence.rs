@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use plumb_model::KvCache;
+use plumb_model::{KvCache, Logits};
 
 use super::queue::Waiting;
 use super::{Event, OnEvent, Priority};
@@ -48,8 +48,19 @@ pub(super) struct Sequence<'m> {
 /// What a sequence wants to read next.
 pub(super) struct Wish {
     pub(super) tokens: Vec<u32>,
-    /// After how many of the last of them logits are wanted.
-    pub(super) logits: usize,
+    /// Which logits after the last of them are wanted.
+    pub(super) logits: Logits,
+}
+
+impl Wish {
+    fn nothing() -> Self {
+        Self { tokens: Vec::new(), logits: Logits::Tail(0) }
+    }
+
+    /// After how many tokens logits are wanted.
+    pub(super) fn rows(&self) -> usize {
+        self.logits.count(self.tokens.len())
+    }
 }
 
 impl<'m> Sequence<'m> {
@@ -107,15 +118,15 @@ impl<'m> Sequence<'m> {
         while let Some(kept) = self.kept.pop_front_if(|kept| kept.at == self.cache.len()) {
             if let Err(error) = self.model.place(&mut self.cache, &kept) {
                 self.fail(error);
-                return Wish { tokens: Vec::new(), logits: 0 };
+                return Wish::nothing();
             }
             self.cached += kept.end() - kept.at;
         }
         let end = self.kept.front().map_or(self.prompt.len(), |kept| kept.at);
         let left = &self.prompt[self.cache.len()..end];
         let tokens = left[..left.len().min(budget)].to_vec();
-        let logits = usize::from(self.cache.len() + tokens.len() == self.prompt.len());
-        Wish { tokens, logits }
+        let is_last = self.cache.len() + tokens.len() == self.prompt.len();
+        Wish { tokens, logits: Logits::Tail(usize::from(is_last)) }
     }
 
     /// The beginning of the prompt that others may share.

@@ -38,6 +38,13 @@ impl Sampler {
         }
     }
 
+    /// Whether it takes the likeliest token, whatever came before.
+    pub(crate) fn is_plain(&self) -> bool {
+        let has_penalty =
+            self.repetition.is_some() || self.occurrence.is_some() || self.dry.is_some();
+        self.settings.temperature <= 0.0 && self.settings.logit_bias.is_empty() && !has_penalty
+    }
+
     /// Notes that `token` was generated.
     pub(crate) fn push(&mut self, token: u32, piece: &dyn Fn(u32) -> Vec<u8>) {
         self.place += 1;

@@ -18,6 +18,7 @@ mod avx2_wide;
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx_vnni;
+mod dispatch;
 mod format;
 #[cfg(target_arch = "x86_64")]
 mod groups;
@@ -28,22 +29,24 @@ mod pack;
 #[cfg(target_arch = "x86_64")]
 mod prefetch;
 mod scalar;
+mod split;
 mod storage;
 mod wide;
 
-use std::cell::RefCell;
 use std::ops::Range;
 
 pub use activations::{QuantizedRows, quantize_q8_0};
+pub use split::largest_products;
 pub use storage::SharedBytes;
 
-#[cfg(target_arch = "x86_64")]
-use crate::isa::Avx2;
+#[cfg(test)]
+use crate::Isa;
 use crate::shared::Shared;
-use crate::{DType, Isa, Matrix, Pool};
+use crate::{DType, Matrix, Pool};
+use dispatch::{Place, Source};
 use layout::{BLOCK, Layout, PANEL};
 use storage::Storage;
-use wide::{Line, Wide};
+use wide::Line;
 
 /// Changes with the order of packed bytes.
 pub const PACKED_VERSION: u32 = 1;
@@ -57,14 +60,12 @@ const TILE: usize = 8;
 /// Bytes of weights from which a task is worth a hand-over.
 const TASK_BYTES: usize = 16 << 10;
 
-thread_local! {
-    static WIDE: RefCell<Wide> = RefCell::new(Wide::default());
-}
-
 /// A matrix (O, K) of quantised weights, repacked.
 #[derive(Clone, Debug)]
 pub struct PackedMatrix {
     layout: Layout,
+    /// Whether it lies in halves: see [`split`].
+    is_split: bool,
     rows: usize,
     columns: usize,
     storage: Storage,
@@ -91,54 +92,102 @@ struct Input {
     half_sums: *const f32,
 }
 
+/// What is packed, and in which order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packing {
+    /// The type of the file's matrix.
+    pub dtype: DType,
+    /// Whether upper and lower halves of the quants lie apart, for a matrix of
+    /// which most often only the largest product is wanted; for eight bits alone.
+    pub is_split: bool,
+}
+
+impl From<DType> for Packing {
+    fn from(dtype: DType) -> Self {
+        Self { dtype, is_split: false }
+    }
+}
+
+impl Packing {
+    fn layout(self) -> Option<Layout> {
+        let layout = Layout::of(self.dtype)?;
+        (!self.is_split || layout == split::WHOLE).then_some(layout)
+    }
+}
+
 impl PackedMatrix {
-    /// Repacks `matrix`, or `None` if its type has no blocks.
-    pub fn new(pool: &Pool, dtype: DType, bytes: &[u8], shape: (usize, usize)) -> Option<Self> {
+    /// Repacks the matrix of shape `(rows, columns)` in `bytes`, or `None` if its
+    /// type has no blocks or cannot be split.
+    pub fn new(
+        pool: &Pool,
+        packing: impl Into<Packing>,
+        bytes: &[u8],
+        shape: (usize, usize),
+    ) -> Option<Self> {
+        let packing = packing.into();
+        let Packing { dtype, is_split } = packing;
         let (rows, columns) = shape;
-        let layout = Layout::of(dtype)?;
+        let layout = packing.layout()?;
         Matrix::new(dtype, bytes, rows, columns)?;
-        let panel_bytes = layout.panel_bytes(columns / BLOCK);
-        let bytes_packed = Self::bytes_of(dtype, shape)?;
+        let (blocks, panels) = (columns / BLOCK, rows.div_ceil(PANEL));
+        let panel_bytes = layout.panel_bytes(blocks);
         let row_bytes = dtype.bytes_of(columns)?;
-        let mut lines = vec![Line::ZERO; bytes_packed / size_of::<Line>()];
-        let panels = Shared::new(wide::bytes_mut(&mut lines));
-        pool.run(if columns == 0 { 0 } else { rows.div_ceil(PANEL) }, &|panel| {
+        let mut lines = vec![Line::ZERO; Self::bytes_of(packing, shape)? / size_of::<Line>()];
+        let room = Shared::new(wide::bytes_mut(&mut lines));
+        pool.run(if columns == 0 { 0 } else { panels }, &|panel| {
             let end = rows.min((panel + 1) * PANEL);
             let rows: Vec<&[u8]> =
                 bytes[panel * PANEL * row_bytes..end * row_bytes].chunks_exact(row_bytes).collect();
-            // SAFETY: tasks take different panels.
-            let out = unsafe { panels.part(panel * panel_bytes..(panel + 1) * panel_bytes) };
-            pack::pack_panel(dtype, layout, &rows, out);
+            if is_split {
+                let mut whole = vec![0; panel_bytes];
+                pack::pack_panel(dtype, layout, &rows, &mut whole);
+                let (upper, lower) = split::ranges(panel, panels, blocks);
+                // SAFETY: tasks take different panels.
+                let upper = unsafe { room.part(upper) };
+                // SAFETY: as above, and lower halves lie behind all upper ones.
+                let lower = unsafe { room.part(lower) };
+                split::split_panel(&whole, blocks, upper, lower);
+            } else {
+                // SAFETY: tasks take different panels.
+                let out = unsafe { room.part(panel * panel_bytes..(panel + 1) * panel_bytes) };
+                pack::pack_panel(dtype, layout, &rows, out);
+            }
         });
-        Some(Self { layout, rows, columns, storage: Storage::Own(lines) })
+        Some(Self { layout, is_split, rows, columns, storage: Storage::Own(lines) })
     }
 
-    /// A matrix of type `dtype` and shape `(rows, columns)` that lies packed in
-    /// `range` of `memory`: what [`as_bytes`](Self::as_bytes) returned for the
-    /// same [`PACKED_VERSION`].
+    /// A matrix of shape `(rows, columns)` that lies packed in `range` of
+    /// `memory`: what [`as_bytes`](Self::as_bytes) returned for the same packing
+    /// and [`PACKED_VERSION`].
     ///
     /// `None` if the type has no blocks, the range is not as long as
     /// [`bytes_of`](Self::bytes_of) says, or it begins at no multiple of 64 in
     /// memory. Other bytes make other weights, and nothing worse.
     pub fn from_packed(
-        dtype: DType,
+        packing: impl Into<Packing>,
         shape: (usize, usize),
         memory: &SharedBytes,
         range: Range<usize>,
     ) -> Option<Self> {
-        if Self::bytes_of(dtype, shape) != Some(range.len()) {
+        let packing = packing.into();
+        if Self::bytes_of(packing, shape) != Some(range.len()) {
             return None;
         }
-        let storage = Storage::shared(memory.clone(), range)?;
-        Some(Self { layout: Layout::of(dtype)?, rows: shape.0, columns: shape.1, storage })
+        let (storage, layout) = (Storage::shared(memory.clone(), range)?, packing.layout()?);
+        Some(Self { layout, is_split: packing.is_split, rows: shape.0, columns: shape.1, storage })
     }
 
     /// Bytes of a packed matrix, a multiple of 64; `None` if the type has no
-    /// blocks or the columns are not whole blocks.
-    pub fn bytes_of(dtype: DType, (rows, columns): (usize, usize)) -> Option<usize> {
-        let layout = Layout::of(dtype)?;
-        dtype.bytes_of(columns)?;
-        rows.div_ceil(PANEL).checked_mul(layout.panel_bytes(columns / BLOCK))
+    /// blocks or cannot be split, or the columns are not whole blocks.
+    pub fn bytes_of(packing: impl Into<Packing>, (rows, columns): (usize, usize)) -> Option<usize> {
+        let packing = packing.into();
+        let layout = packing.layout()?;
+        packing.dtype.bytes_of(columns)?;
+        let (panels, blocks) = (rows.div_ceil(PANEL), columns / BLOCK);
+        if packing.is_split {
+            return split::bytes_of(panels, blocks);
+        }
+        panels.checked_mul(layout.panel_bytes(blocks))
     }
 
     /// Rows, O: the width of a product.
@@ -169,15 +218,16 @@ impl PackedMatrix {
         self.layout.panel_bytes(self.columns / BLOCK)
     }
 
-    fn panel_slice(&self, index: usize) -> &[u8] {
-        &self.as_bytes()[index * self.panel_bytes()..][..self.panel_bytes()]
+    /// Panel `index`, of a matrix that is not split.
+    fn source(&self, index: usize) -> Source<'_> {
+        let bytes = &self.as_bytes()[index * self.panel_bytes()..][..self.panel_bytes()];
+        Source { layout: self.layout, bytes, blocks: self.columns / BLOCK }
     }
 
-    fn panel(&self, index: usize) -> Panel {
-        let blocks = self.columns / BLOCK;
-        let (quants, scales) = self.panel_slice(index).split_at(blocks * self.layout.quant_bytes());
-        let (quants, scales) = (quants.as_ptr(), scales.as_ptr());
-        Panel { quants, scales, blocks, bytes: self.panel_bytes() }
+    /// The halves of panel `index`, of a matrix that is split.
+    fn halves(&self, index: usize) -> (&[u8], &[u8]) {
+        let (upper, lower) = split::ranges(index, self.panels(), self.columns / BLOCK);
+        (&self.as_bytes()[upper], &self.as_bytes()[lower])
     }
 }
 
@@ -202,7 +252,14 @@ pub fn packed_matmul(pool: &Pool, outs: &mut [(&PackedMatrix, &mut [f32])], x: &
         let (index, panels) = &tasks[task];
         let (matrix, out) = &outs[*index];
         for panel in panels.clone() {
-            multiply_panel(pool.isa(), (matrix, panel), x, out);
+            let place = Place { out, column: panel * PANEL, width: matrix.rows };
+            if matrix.is_split {
+                // SAFETY: each panel has columns of its own in every row.
+                unsafe { split::multiply_joined(pool.isa(), (matrix, panel), x, place) };
+            } else {
+                // SAFETY: as above.
+                unsafe { dispatch::multiply(pool.isa(), matrix.source(panel), x, place) };
+            }
         }
     });
 }
@@ -211,144 +268,6 @@ pub fn packed_matmul(pool: &Pool, outs: &mut [(&PackedMatrix, &mut [f32])], x: &
 fn panels_per_task(matrix: &PackedMatrix, threads: usize) -> usize {
     let worth = TASK_BYTES.div_ceil(matrix.panel_bytes().max(1));
     (matrix.panels() / (8 * threads)).max(worth).max(1)
-}
-
-fn multiply_panel(
-    isa: Isa,
-    (matrix, index): (&PackedMatrix, usize),
-    x: &QuantizedRows,
-    out: &Shared<f32>,
-) {
-    #[cfg(target_arch = "x86_64")]
-    if let Isa::Avx2(proof) = isa {
-        return multiply_groups(proof, (matrix, index), x, out);
-    }
-    let rows = PANEL.min(matrix.rows - index * PANEL);
-    let put = |token: usize, sums: &[f32; PANEL]| {
-        let at = token * matrix.rows + index * PANEL;
-        // SAFETY: each panel has columns of its own in every row.
-        unsafe { out.part(at..at + rows) }.copy_from_slice(&sums[..rows]);
-    };
-    if isa == Isa::Scalar {
-        let panel = matrix.panel_slice(index);
-        for token in 0..x.rows() {
-            put(token, &scalar::products(matrix.layout, panel, x, token));
-        }
-        return;
-    }
-    WIDE.with_borrow_mut(|wide| {
-        let panel = matrix.panel(index);
-        let is_wide = FEW < x.rows();
-        if is_wide {
-            widen(isa, matrix.layout, panel, wide);
-        }
-        let mut sums = [[0.0; PANEL]; TILE];
-        for start in (0..x.rows()).step_by(TILE) {
-            let count = TILE.min(x.rows() - start);
-            let inputs: [Input; TILE] = std::array::from_fn(|i| x.input(start + i.min(count - 1)));
-            let (inputs, sums) = (&inputs[..count], &mut sums[..count]);
-            if is_wide {
-                wide_products(isa, wide, inputs, sums);
-            } else {
-                products(isa, matrix.layout, panel, inputs, sums);
-            }
-            sums.iter().enumerate().for_each(|(i, sums)| put(start + i, sums));
-        }
-    });
-}
-
-/// As [`multiply_panel`], for an instruction set that takes the input by four.
-#[cfg(target_arch = "x86_64")]
-fn multiply_groups(
-    proof: Avx2,
-    (matrix, index): (&PackedMatrix, usize),
-    x: &QuantizedRows,
-    out: &Shared<f32>,
-) {
-    let rows = PANEL.min(matrix.rows - index * PANEL);
-    let of = |token: usize| {
-        let at = token * matrix.rows + index * PANEL;
-        // SAFETY: each panel has columns of its own in every row.
-        unsafe { out.part(at..at + rows) }
-    };
-    let panel = matrix.panel(index);
-    if x.rows() <= FEW {
-        let mut token = 0;
-        for group in x.groups(0..panel.blocks) {
-            let mut sums = [[0.0; PANEL]; groups::GROUP];
-            avx2::products(proof, matrix.layout, panel, group, &mut sums[..group.rows]);
-            for sums in &sums[..group.rows] {
-                of(token).copy_from_slice(&sums[..rows]);
-                token += 1;
-            }
-        }
-        return;
-    }
-    WIDE.with_borrow_mut(|wide| {
-        avx2_wide::widen(proof, matrix.layout, panel, wide);
-        let at = index * PANEL;
-        if rows == PANEL {
-            let room = (out.pointer(at), matrix.rows);
-            // SAFETY: each panel has columns of its own in every row, and the
-            // output was checked to have all rows.
-            return unsafe { avx2_wide::multiply(proof, wide, x, room) };
-        }
-        let mut all = vec![[0.0; PANEL]; x.rows()];
-        let start = all.as_flattened_mut().as_mut_ptr();
-        // SAFETY: this is the room, of this call alone.
-        unsafe { avx2_wide::multiply(proof, wide, x, (start, PANEL)) };
-        for (token, sums) in all.iter().enumerate() {
-            of(token).copy_from_slice(&sums[..rows]);
-        }
-    });
-}
-
-fn widen(isa: Isa, layout: Layout, panel: Panel, wide: &mut Wide) {
-    match isa {
-        Isa::Scalar => {}
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2(_) => unreachable!("it takes groups"),
-        #[cfg(target_arch = "x86_64")]
-        Isa::AvxVnni(proof) => avx2::widen(proof.avx2(), layout, panel, wide),
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512(proof) => avx512::widen(proof, layout, panel, wide),
-        #[cfg(target_arch = "aarch64")]
-        Isa::Neon(proof) => neon::widen(proof, layout, panel, wide),
-        #[cfg(target_arch = "aarch64")]
-        Isa::NeonDot(proof) => neon::widen(proof.neon(), layout, panel, wide),
-    }
-}
-
-fn wide_products(isa: Isa, wide: &Wide, x: &[Input], out: &mut [[f32; PANEL]]) {
-    match isa {
-        Isa::Scalar => {}
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2(_) => unreachable!("it takes groups"),
-        #[cfg(target_arch = "x86_64")]
-        Isa::AvxVnni(proof) => avx_vnni::wide_products(proof, wide, x, out),
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512(proof) => avx512::wide_products(proof, wide, x, out),
-        #[cfg(target_arch = "aarch64")]
-        Isa::Neon(proof) => neon::wide_products(proof, wide, x, out),
-        #[cfg(target_arch = "aarch64")]
-        Isa::NeonDot(proof) => neon::wide_products_dot(proof, wide, x, out),
-    }
-}
-
-fn products(isa: Isa, layout: Layout, panel: Panel, x: &[Input], out: &mut [[f32; PANEL]]) {
-    match isa {
-        Isa::Scalar => {}
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2(_) => unreachable!("it takes groups"),
-        #[cfg(target_arch = "x86_64")]
-        Isa::AvxVnni(proof) => avx_vnni::products(proof, layout, panel, x, out),
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512(proof) => avx512::products(proof, layout, panel, x, out),
-        #[cfg(target_arch = "aarch64")]
-        Isa::Neon(proof) => neon::products(proof, layout, panel, x, out),
-        #[cfg(target_arch = "aarch64")]
-        Isa::NeonDot(proof) => neon::products_dot(proof, layout, panel, x, out),
-    }
 }
 
 #[cfg(test)]

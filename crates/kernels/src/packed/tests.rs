@@ -174,3 +174,109 @@ fn packed_bytes_in_shared_memory_make_the_same_matrix() {
     let wrong = PackedMatrix::from_packed(DType::F32, shape, &memory, start..start + len);
     assert!(wrong.is_none());
 }
+
+fn split(pool: &Pool, bytes: &[u8], shape: (usize, usize)) -> PackedMatrix {
+    let packing = Packing { dtype: DType::Q8_0, is_split: true };
+    PackedMatrix::new(pool, packing, bytes, shape).unwrap()
+}
+
+fn largest(pool: &Pool, search: (&PackedMatrix, usize), x: &[f32]) -> Vec<f32> {
+    let rows = QuantizedRows::new(pool, x, search.0.columns());
+    let mut out = vec![f32::NAN; rows.rows() * search.0.rows()];
+    largest_products(pool, search, &rows, &mut out);
+    out
+}
+
+/// The first of the largest numbers.
+fn first_largest(numbers: &[f32]) -> (usize, f32) {
+    let larger = |best: (usize, f32), next: (usize, f32)| if best.1 < next.1 { next } else { best };
+    numbers.iter().copied().enumerate().reduce(larger).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    #[test]
+    fn halves_give_the_bits_of_the_whole_and_its_largest_product(
+        seed in any::<u64>(),
+        rows in 1_usize..300,
+        tokens in 1_usize..12,
+        blocks in 1_usize..9,
+        among in 1_usize..300,
+        // A few rows far larger than the others, or none.
+        outliers in 0_usize..4,
+    ) {
+        let (columns, among) = (32 * blocks, among.min(rows));
+        let mut bytes = weights(DType::Q8_0, rows * blocks, seed);
+        for outlier in 0..outliers {
+            let row = (outlier * 7919 + bytes[0] as usize) % rows;
+            for block in bytes[row * blocks * 34..][..blocks * 34].chunks_exact_mut(34) {
+                block[1] += 8;
+            }
+        }
+        let x = inputs(tokens * columns);
+        let one = pool(Isa::Scalar, 1);
+        let whole = PackedMatrix::new(&one, DType::Q8_0, &bytes, (rows, columns)).unwrap();
+        let halves = split(&one, &bytes, (rows, columns));
+        let want = packed(&one, &whole, &x);
+        for isa in Isa::available() {
+            let two = pool(isa, 2);
+            prop_assert_eq!(&packed(&two, &halves, &x), &want, "{:?}", isa);
+            let found = largest(&two, (&halves, among), &x);
+            for (found, want) in found.chunks(rows).zip(want.chunks(rows)) {
+                prop_assert_eq!(first_largest(&found[..among]), first_largest(&want[..among]));
+                for (found, want) in found.iter().zip(want) {
+                    let is_out = found.is_infinite();
+                    prop_assert!(is_out || found.to_bits() == want.to_bits(), "{:?}", isa);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn most_lower_halves_are_not_read_where_one_product_stands_out() {
+    let (rows, columns) = (1_600, 256);
+    let mut bytes = weights(DType::Q8_0, rows * columns / 32, 5);
+    let x = inputs(columns);
+    // A row that is like the input.
+    let start = 777 * columns / 32 * 34;
+    let own = quantize_q8_0(&x.iter().map(|x| x * 3.0).collect::<Vec<_>>());
+    bytes[start..start + own.len()].copy_from_slice(&own);
+    for isa in Isa::available() {
+        let on = pool(isa, 2);
+        let found = largest(&on, (&split(&on, &bytes, (rows, columns)), rows), &x);
+        assert_eq!(first_largest(&found).0, 777);
+        let read = found.iter().filter(|product| product.is_finite()).count();
+        assert!(read < rows / 4, "{isa:?}: {read} of {rows}");
+    }
+}
+
+#[test]
+fn numbers_that_are_not_finite_leave_no_product_out() {
+    let (rows, columns) = (40, 64);
+    let bytes = weights(DType::Q8_0, rows * columns / 32, 5);
+    let mut x = inputs(2 * columns);
+    x[3] = f32::NAN;
+    let mut scaled = bytes.clone();
+    scaled[1] = 0x7e; // The first row's scale is no number.
+    for isa in Isa::available() {
+        let on = pool(isa, 1);
+        let found = largest(&on, (&split(&on, &bytes, (rows, columns)), rows), &x);
+        assert!(found[..rows].iter().all(|product| product.is_nan()));
+        assert!(first_largest(&found[rows..]).1.is_finite());
+        let found = largest(&on, (&split(&on, &scaled, (rows, columns)), rows), &x[columns..]);
+        assert!(found[0].is_nan());
+    }
+}
+
+#[test]
+fn only_eight_bits_are_split() {
+    let pool = pool(Isa::Scalar, 1);
+    for dtype in TYPES {
+        let bytes = weights(dtype, 256 / dtype.block_len(), 1);
+        let packing = Packing { dtype, is_split: true };
+        let is_split = PackedMatrix::new(&pool, packing, &bytes, (1, 256)).is_some();
+        assert_eq!(is_split, dtype == DType::Q8_0, "{dtype:?}");
+        assert_eq!(PackedMatrix::bytes_of(packing, (1, 256)).is_some(), is_split);
+    }
+}

@@ -1,0 +1,214 @@
+//! Products of one panel, on the instruction set of the pool.
+
+#![expect(unsafe_code, reason = "tasks write disjoint parts of an output")]
+
+use std::cell::RefCell;
+
+use super::activations::QuantizedRows;
+use super::layout::{Layout, PANEL};
+#[cfg(target_arch = "aarch64")]
+use super::neon;
+use super::wide::Wide;
+use super::{FEW, Input, Panel, TILE, scalar};
+#[cfg(target_arch = "x86_64")]
+use super::{avx_vnni, avx2, avx2_wide, avx512, groups};
+use crate::Isa;
+#[cfg(target_arch = "x86_64")]
+use crate::isa::Avx2;
+use crate::shared::Shared;
+
+thread_local! {
+    static WIDE: RefCell<Wide> = RefCell::new(Wide::default());
+}
+
+/// A panel in the order of a layout.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) layout: Layout,
+    /// Quants, then scales; there may be more behind them.
+    pub(super) bytes: &'a [u8],
+    pub(super) blocks: usize,
+}
+
+impl Source<'_> {
+    fn panel(&self) -> Panel {
+        let (quants, scales) = self.bytes.split_at(self.blocks * self.layout.quant_bytes());
+        let bytes = self.bytes.len();
+        Panel { quants: quants.as_ptr(), scales: scales.as_ptr(), blocks: self.blocks, bytes }
+    }
+}
+
+/// Columns of an output (T, O) that belong to a panel.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) out: &'a Shared<'a, f32>,
+    /// Of the first row of the panel.
+    pub(super) column: usize,
+    /// O.
+    pub(super) width: usize,
+}
+
+impl Place<'_> {
+    /// What of row `token` is the panel's.
+    ///
+    /// # Safety
+    /// Nobody else may use it meanwhile.
+    #[expect(clippy::mut_from_ref, reason = "the caller keeps rows and columns apart")]
+    pub(super) unsafe fn row(&self, token: usize) -> &mut [f32] {
+        let rows = PANEL.min(self.width - self.column);
+        let at = token * self.width + self.column;
+        // SAFETY: passed on.
+        unsafe { self.out.part(at..at + rows) }
+    }
+}
+
+/// Writes the products of a panel with all rows of `x`.
+///
+/// # Safety
+/// Nobody else may use the panel's columns of the output meanwhile.
+pub(super) unsafe fn multiply(isa: Isa, source: Source, x: &QuantizedRows, place: Place) {
+    if x.rows() <= FEW || isa == Isa::Scalar {
+        few_products(isa, source, x, |token, sums| {
+            // SAFETY: passed on.
+            let row = unsafe { place.row(token) };
+            row.copy_from_slice(&sums[..row.len()]);
+        });
+        return;
+    }
+    WIDE.with_borrow_mut(|wide| {
+        #[cfg(target_arch = "x86_64")]
+        if let Isa::Avx2(proof) = isa {
+            // SAFETY: passed on.
+            return unsafe { multiply_groups(proof, source, x, place, wide) };
+        }
+        widen(isa, source.layout, source.panel(), wide);
+        tiles(x, |start, inputs, sums| {
+            wide_products(isa, wide, inputs, sums);
+            for (i, sums) in sums.iter().enumerate() {
+                // SAFETY: passed on.
+                let row = unsafe { place.row(start + i) };
+                row.copy_from_slice(&sums[..row.len()]);
+            }
+        });
+    });
+}
+
+/// Calls `put` with the products of a panel with each row of `x`: of few.
+pub(super) fn few_products(
+    isa: Isa,
+    source: Source,
+    x: &QuantizedRows,
+    mut put: impl FnMut(usize, &[f32; PANEL]),
+) {
+    if isa == Isa::Scalar {
+        for token in 0..x.rows() {
+            put(token, &scalar::products(source.layout, source.bytes, x, token));
+        }
+        return;
+    }
+    let panel = source.panel();
+    #[cfg(target_arch = "x86_64")]
+    if let Isa::Avx2(proof) = isa {
+        let mut token = 0;
+        for group in x.groups(0..panel.blocks) {
+            let mut sums = [[0.0; PANEL]; groups::GROUP];
+            avx2::products(proof, source.layout, panel, group, &mut sums[..group.rows]);
+            for sums in &sums[..group.rows] {
+                put(token, sums);
+                token += 1;
+            }
+        }
+        return;
+    }
+    tiles(x, |start, inputs, sums| {
+        products(isa, source.layout, panel, inputs, sums);
+        sums.iter().enumerate().for_each(|(i, sums)| put(start + i, sums));
+    });
+}
+
+/// Calls `multiply` with some rows of the input at a time, the first of which it
+/// is told, and room for their products.
+fn tiles(x: &QuantizedRows, mut multiply: impl FnMut(usize, &[Input], &mut [[f32; PANEL]])) {
+    let mut sums = [[0.0; PANEL]; TILE];
+    for start in (0..x.rows()).step_by(TILE) {
+        let count = TILE.min(x.rows() - start);
+        let inputs: [Input; TILE] = std::array::from_fn(|i| x.input(start + i.min(count - 1)));
+        multiply(start, &inputs[..count], &mut sums[..count]);
+    }
+}
+
+/// As [`multiply`] for many rows, for an instruction set that takes the input by
+/// four.
+#[cfg(target_arch = "x86_64")]
+unsafe fn multiply_groups(
+    proof: Avx2,
+    source: Source,
+    x: &QuantizedRows,
+    place: Place,
+    wide: &mut Wide,
+) {
+    avx2_wide::widen(proof, source.layout, source.panel(), wide);
+    if place.column + PANEL <= place.width {
+        let room = (place.out.pointer(place.column), place.width);
+        // SAFETY: the caller answers for the columns, and the output was checked
+        // to have all rows.
+        return unsafe { avx2_wide::multiply(proof, wide, x, room) };
+    }
+    let mut all = vec![[0.0; PANEL]; x.rows()];
+    let start = all.as_flattened_mut().as_mut_ptr();
+    // SAFETY: this is the room, of this call alone.
+    unsafe { avx2_wide::multiply(proof, wide, x, (start, PANEL)) };
+    for (token, sums) in all.iter().enumerate() {
+        // SAFETY: passed on.
+        let row = unsafe { place.row(token) };
+        row.copy_from_slice(&sums[..row.len()]);
+    }
+}
+
+fn widen(isa: Isa, layout: Layout, panel: Panel, wide: &mut Wide) {
+    match isa {
+        Isa::Scalar => {}
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2(_) => unreachable!("it takes groups"),
+        #[cfg(target_arch = "x86_64")]
+        Isa::AvxVnni(proof) => avx2::widen(proof.avx2(), layout, panel, wide),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512(proof) => avx512::widen(proof, layout, panel, wide),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon(proof) => neon::widen(proof, layout, panel, wide),
+        #[cfg(target_arch = "aarch64")]
+        Isa::NeonDot(proof) => neon::widen(proof.neon(), layout, panel, wide),
+    }
+}
+
+fn wide_products(isa: Isa, wide: &Wide, x: &[Input], out: &mut [[f32; PANEL]]) {
+    match isa {
+        Isa::Scalar => {}
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2(_) => unreachable!("it takes groups"),
+        #[cfg(target_arch = "x86_64")]
+        Isa::AvxVnni(proof) => avx_vnni::wide_products(proof, wide, x, out),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512(proof) => avx512::wide_products(proof, wide, x, out),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon(proof) => neon::wide_products(proof, wide, x, out),
+        #[cfg(target_arch = "aarch64")]
+        Isa::NeonDot(proof) => neon::wide_products_dot(proof, wide, x, out),
+    }
+}
+
+fn products(isa: Isa, layout: Layout, panel: Panel, x: &[Input], out: &mut [[f32; PANEL]]) {
+    match isa {
+        Isa::Scalar => {}
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2(_) => unreachable!("it takes groups"),
+        #[cfg(target_arch = "x86_64")]
+        Isa::AvxVnni(proof) => avx_vnni::products(proof, layout, panel, x, out),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512(proof) => avx512::products(proof, layout, panel, x, out),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon(proof) => neon::products(proof, layout, panel, x, out),
+        #[cfg(target_arch = "aarch64")]
+        Isa::NeonDot(proof) => neon::products_dot(proof, layout, panel, x, out),
+    }
+}

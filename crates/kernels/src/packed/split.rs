@@ -1,0 +1,419 @@
+//! Matrices of eight bits as two halves, for products of which only the largest
+//! is wanted.
+//!
+//! The output matrix of a model with a large vocabulary is most of what a token
+//! reads, and to take the likeliest token most of its rows need not be known to
+//! the last bit. So the upper four bits of all quants lie together, and the lower
+//! four elsewhere. With `q = 16 u + l` a row's product is
+//!
+//! `sum_b d_b s_b sum_k (16 u + 7.5 - 128) v + sum_b d_b s_b sum_k (l - 7.5) v`
+//!
+//! over blocks `b`, where `d` are the scales of the row, `s` those of the input and
+//! `v` its values. The first sum needs the upper halves alone; the second is at
+//! most `sum_b |d_b| |l_b - 7.5| s_b |v_b|` by Cauchy and Schwarz, and the norms
+//! `|l_b - 7.5|` are kept in a byte a block. A row whose first sum and bound
+//! together are less than the product of another row is not the largest, and its
+//! lower half is not read.
+//!
+//! Of other products, a panel is put together again: they have the bits that they
+//! have without halves.
+//!
+//! The halves lie panel by panel, first all upper ones, each with the scales and
+//! then the norms behind its quants, and then all lower ones.
+
+#![expect(unsafe_code, reason = "tasks write disjoint parts of an output")]
+
+use std::cell::RefCell;
+use std::cmp::Ordering;
+use std::ops::Range;
+
+use super::activations::QuantizedRows;
+use super::dispatch::{Place, Source, few_products, multiply};
+use super::layout::{BLOCK, Layout, PANEL, STEP_BYTES, STEPS, Scales};
+use super::wide::{self, Line};
+use super::{FEW, PackedMatrix, packed_matmul, panels_per_task};
+use crate::dequantize::scalar::f16;
+use crate::shared::Shared;
+use crate::{Isa, Pool};
+
+/// The layout of the matrix before it is split.
+pub(super) const WHOLE: Layout = Layout { bits: 8, scales: Scales::Centred { zero: 128 } };
+
+/// The layout of an upper half, but for its norms.
+const UPPER: Layout = Layout { bits: 4, scales: Scales::Centred { zero: 8 } };
+
+/// Bytes of the quants of a block in a half.
+const HALF: usize = UPPER.quant_bytes();
+
+/// Bytes of the scales of a block.
+const SCALES: usize = 2 * PANEL;
+
+/// What a norm is multiplied by to become a byte: the largest, of 32 numbers of
+/// 7.5, becomes 255.
+const NORM_UNIT: u32 = 6;
+
+thread_local! {
+    static PANELS: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Bytes of an upper half of `blocks` blocks: a multiple of 64.
+const fn upper_bytes(blocks: usize) -> usize {
+    (blocks * (HALF + SCALES + PANEL)).next_multiple_of(STEP_BYTES)
+}
+
+/// Bytes of a matrix of so many panels; `None` if they cannot be counted.
+pub(super) const fn bytes_of(panels: usize, blocks: usize) -> Option<usize> {
+    panels.checked_mul(upper_bytes(blocks) + blocks * HALF)
+}
+
+/// Where the halves of panel `index` of `panels` are.
+pub(super) const fn ranges(
+    index: usize,
+    panels: usize,
+    blocks: usize,
+) -> (Range<usize>, Range<usize>) {
+    let (upper, lower) = (upper_bytes(blocks), blocks * HALF);
+    let start = panels * upper + index * lower;
+    (index * upper..(index + 1) * upper, start..start + lower)
+}
+
+/// Writes the halves of a panel.
+pub(super) fn split_panel(whole: &[u8], blocks: usize, upper: &mut [u8], lower: &mut [u8]) {
+    let (quants, scales) = whole.split_at(blocks * WHOLE.quant_bytes());
+    let (upper_quants, rest) = upper.split_at_mut(blocks * HALF);
+    let (upper_scales, norms) = rest.split_at_mut(blocks * SCALES);
+    upper_scales.copy_from_slice(&scales[..blocks * SCALES]);
+    let halves = upper_quants.chunks_exact_mut(HALF).zip(lower.chunks_exact_mut(HALF));
+    let blocks = quants.chunks_exact(WHOLE.quant_bytes()).zip(norms.chunks_exact_mut(PANEL));
+    for ((upper, lower), (quants, norms)) in halves.zip(blocks) {
+        let (first, second) = quants.split_at(HALF);
+        for (at, (a, b)) in first.iter().zip(second).enumerate() {
+            upper[at] = (a >> 4) | (b & 0xf0);
+            lower[at] = (a & 15) | (b << 4);
+        }
+        for (row, norm) in norms.iter_mut().enumerate() {
+            *norm = norm_of(quants, row);
+        }
+    }
+}
+
+/// The norm of what row `row` of a block has in its lower halves, rounded up.
+fn norm_of(quants: &[u8], row: usize) -> u8 {
+    let squares: u32 = (0..STEPS)
+        .flat_map(|step| &quants[step * STEP_BYTES + BLOCK / STEPS * row..][..BLOCK / STEPS])
+        .map(|quant| (2 * u32::from(quant & 15)).abs_diff(15).pow(2))
+        .sum();
+    // The squares are of twice the numbers: there are at most 32 of 15.
+    let square = (NORM_UNIT * NORM_UNIT / 4) * squares;
+    let norm = square.isqrt();
+    u8::try_from(if norm.pow(2) < square { norm + 1 } else { norm }).unwrap_or(u8::MAX)
+}
+
+/// Puts the halves of a panel together.
+fn join_panel(upper: &[u8], lower: &[u8], blocks: usize, whole: &mut [u8]) {
+    let (quants, scales) = whole.split_at_mut(blocks * WHOLE.quant_bytes());
+    let (upper_quants, rest) = upper.split_at(blocks * HALF);
+    scales[..blocks * SCALES].copy_from_slice(&rest[..blocks * SCALES]);
+    let halves = upper_quants.chunks_exact(HALF).zip(lower.chunks_exact(HALF));
+    for (quants, (upper, lower)) in quants.chunks_exact_mut(WHOLE.quant_bytes()).zip(halves) {
+        let (first, second) = quants.split_at_mut(HALF);
+        let bytes = first.iter_mut().zip(second).zip(upper.iter().zip(lower));
+        for ((a, b), (upper, lower)) in bytes {
+            *a = (upper << 4) | (lower & 15);
+            *b = (upper & 0xf0) | (lower >> 4);
+        }
+    }
+}
+
+/// Writes the products of panel `index` of a split matrix with all rows of `x`.
+///
+/// # Safety
+/// Nobody else may use the panel's columns of the output meanwhile.
+pub(super) unsafe fn multiply_joined(
+    isa: Isa,
+    (matrix, index): (&PackedMatrix, usize),
+    x: &QuantizedRows,
+    place: Place,
+) {
+    let blocks = matrix.columns / BLOCK;
+    let (upper, lower) = matrix.halves(index);
+    PANELS.with_borrow_mut(|lines| {
+        lines.resize(WHOLE.panel_bytes(blocks) / size_of::<Line>(), Line::ZERO);
+        join_panel(upper, lower, blocks, wide::bytes_mut(lines));
+        let source = Source { layout: WHOLE, bytes: wide::bytes(lines), blocks };
+        // SAFETY: passed on.
+        unsafe { multiply(isa, source, x, place) };
+    });
+}
+
+/// Writes to `out` (T, O) the products of `x` (T, K) with those rows of `matrix`
+/// (O, K) that may have the largest product of the first `among` rows, and minus
+/// infinity for all others.
+///
+/// What is written has the bits that [`packed_matmul`] would give, and the first of
+/// the largest is among it. Of a matrix that is not split, or for many rows of the
+/// input, all products are written.
+pub fn largest_products(
+    pool: &Pool,
+    (matrix, among): (&PackedMatrix, usize),
+    x: &QuantizedRows,
+    out: &mut [f32],
+) {
+    if !matrix.is_split || FEW < x.rows() {
+        return packed_matmul(pool, &mut [(matrix, out)], x);
+    }
+    assert_eq!(matrix.columns, x.columns(), "columns of a product");
+    assert_eq!(out.len(), x.rows() * matrix.rows, "numbers of a product");
+    let search = Search { pool, matrix, among: among.min(matrix.rows), x, norms: norms(x) };
+    let out = Shared::new(out);
+    let firsts = search.bound(&out);
+    let least = search.least(&firsts);
+    search.settle(&least, &out);
+}
+
+/// Norms of the blocks of the input, rounded up: shape (T, B).
+fn norms(x: &QuantizedRows) -> Vec<f32> {
+    let blocks = x.values.as_chunks::<BLOCK>().0.iter().zip(&x.scales);
+    blocks
+        .map(|(values, scale)| {
+            // Exact: at most 32 squares of 127.
+            let squares: i32 = values.iter().map(|&value| i32::from(value).pow(2)).sum();
+            (squares as f32).sqrt() * scale * (1.0 + 1e-6)
+        })
+        .collect()
+}
+
+struct Search<'a> {
+    pool: &'a Pool,
+    matrix: &'a PackedMatrix,
+    among: usize,
+    x: &'a QuantizedRows,
+    norms: Vec<f32>,
+}
+
+/// The panel with the largest first sum, and that sum.
+type First = (f32, usize);
+
+impl Search<'_> {
+    fn place<'s>(&self, index: usize, out: &'s Shared<'s, f32>) -> Place<'s> {
+        Place { out, column: index * PANEL, width: self.matrix.rows }
+    }
+
+    /// Rows of panel `index` that are searched.
+    fn searched(&self, index: usize) -> usize {
+        PANEL.min(self.among.saturating_sub(index * PANEL))
+    }
+
+    /// Writes what each product is at most, and finds for each row of the input the
+    /// panel that promises most.
+    fn bound(&self, out: &Shared<f32>) -> Vec<First> {
+        let (panels, rows) = (self.matrix.panels(), self.x.rows());
+        let per_task = panels_per_task(self.matrix, self.pool.threads());
+        let tasks = panels.div_ceil(per_task);
+        let mut firsts = vec![(f32::NEG_INFINITY, 0); tasks * rows];
+        let found = Shared::new(&mut firsts);
+        self.pool.run(tasks, &|task| {
+            // SAFETY: each task has places of its own.
+            let firsts = unsafe { found.part(task * rows..(task + 1) * rows) };
+            for index in task * per_task..panels.min((task + 1) * per_task) {
+                self.bound_panel(index, firsts, out);
+            }
+        });
+        let larger = |a: First, b: First| if a.0 < b.0 { b } else { a };
+        let of_token = |token| firsts.iter().skip(token).step_by(rows).copied().reduce(larger);
+        (0..rows).filter_map(of_token).collect()
+    }
+
+    fn bound_panel(&self, index: usize, firsts: &mut [First], out: &Shared<f32>) {
+        let isa = self.pool.isa();
+        let blocks = self.matrix.columns / BLOCK;
+        let (bytes, _) = self.matrix.halves(index);
+        let place = self.place(index, out);
+        let searched = self.searched(index);
+        let (scales, row_norms) = bytes[blocks * HALF..].split_at(blocks * SCALES);
+        few_products(isa, Source { layout: UPPER, bytes, blocks }, self.x, |token, sums| {
+            let of = token * blocks..(token + 1) * blocks;
+            let input = (&self.x.sums[of.clone()], &self.norms[of]);
+            let [shifts, bounds] = bounds(isa, (scales, row_norms), input);
+            // SAFETY: each panel has columns of its own in every row.
+            let most = unsafe { place.row(token) };
+            for (row, most) in most.iter_mut().enumerate() {
+                let sum = 16.0 * sums[row] + 7.5 * shifts[row];
+                *most = sum + bounds[row] * slack(blocks);
+                if row < searched && firsts[token].0 < sum {
+                    firsts[token] = (sum, index);
+                }
+            }
+        });
+    }
+
+    /// For each row of the input a product that the largest is not less than.
+    fn least(&self, firsts: &[First]) -> Vec<f32> {
+        let known = |(token, &(_, index)): (usize, &First)| {
+            let mut sums = vec![0.0; self.x.rows() * PANEL];
+            let own = Shared::new(&mut sums);
+            let place = Place { out: &own, column: 0, width: PANEL };
+            // SAFETY: the numbers are this call's alone.
+            unsafe { multiply_joined(self.pool.isa(), (self.matrix, index), self.x, place) };
+            let found = &sums[token * PANEL..][..self.searched(index)];
+            found.iter().copied().fold(f32::NEG_INFINITY, f32::max)
+        };
+        firsts.iter().enumerate().map(known).collect()
+    }
+
+    /// Replaces bounds by products, or by minus infinity where they are too low.
+    fn settle(&self, least: &[f32], out: &Shared<f32>) {
+        let panels = self.matrix.panels();
+        let per_task = panels_per_task(self.matrix, self.pool.threads());
+        self.pool.run(panels.div_ceil(per_task), &|task| {
+            for index in task * per_task..panels.min((task + 1) * per_task) {
+                let (place, searched) = (self.place(index, out), self.searched(index));
+                let is_open = least.iter().enumerate().any(|(token, least)| {
+                    // SAFETY: each panel has columns of its own in every row.
+                    let most = unsafe { place.row(token) };
+                    // A bound that is no number says nothing.
+                    most[..searched]
+                        .iter()
+                        .any(|most| most.partial_cmp(least) != Some(Ordering::Less))
+                });
+                if is_open {
+                    // SAFETY: as above.
+                    unsafe {
+                        multiply_joined(self.pool.isa(), (self.matrix, index), self.x, place);
+                    }
+                }
+                for token in 0..self.x.rows() {
+                    // SAFETY: as above.
+                    let row = unsafe { place.row(token) };
+                    row[if is_open { searched } else { 0 }..].fill(f32::NEG_INFINITY);
+                }
+            }
+        });
+    }
+}
+
+/// What a bound is multiplied by, so that it holds for sums that were rounded.
+///
+/// Of a block, the terms of both sums are at most some 900 times what its bound is,
+/// as a norm is at least that of 32 halves; a sum of `2 B` terms that is rounded at
+/// each is off by `2 B + 8` times 2^-24 of these at most.
+fn slack(blocks: usize) -> f32 {
+    1.0 + (2.0 * blocks as f32 + 8.0) * 6e-5
+}
+
+/// For each row of a panel the sums over blocks of `d * sum`, and of `|d|` times
+/// the norms of row and input.
+fn bounds(isa: Isa, row: (&[u8], &[u8]), input: (&[f32], &[f32])) -> [[f32; PANEL]; 2] {
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the variants prove that the CPU has AVX2.
+        Isa::Avx2(_) | Isa::AvxVnni(_) | Isa::Avx512(_) => unsafe { bounds_avx2(row, input) },
+        _ => bounds_scalar(row, input),
+    }
+}
+
+fn bounds_scalar(
+    (scales, row_norms): (&[u8], &[u8]),
+    (sums, norms): (&[f32], &[f32]),
+) -> [[f32; PANEL]; 2] {
+    let [mut shifts, mut bounds] = [[0.0_f32; PANEL]; 2];
+    for (block, (sum, norm)) in sums.iter().zip(norms).enumerate() {
+        for row in 0..PANEL {
+            let at = block * SCALES + 2 * row;
+            let scale = f16(&[scales[at], scales[at + 1]]);
+            let row_norm = f32::from(row_norms[block * PANEL + row]) / NORM_UNIT as f32;
+            shifts[row] = scale.mul_add(*sum, shifts[row]);
+            bounds[row] = (scale.abs() * row_norm).mul_add(*norm, bounds[row]);
+        }
+    }
+    [shifts, bounds]
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn bounds_avx2(
+    (scales, row_norms): (&[u8], &[u8]),
+    (sums, norms): (&[f32], &[f32]),
+) -> [[f32; PANEL]; 2] {
+    use std::arch::x86_64::{
+        _mm_loadl_epi64, _mm_loadu_si128, _mm256_and_ps, _mm256_castsi256_ps, _mm256_cvtepi32_ps,
+        _mm256_cvtepu8_epi32, _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_mul_ps, _mm256_set1_epi32,
+        _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps,
+    };
+    let magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(i32::MAX));
+    let unit = _mm256_set1_ps(1.0 / NORM_UNIT as f32);
+    let mut out = [[0.0; PANEL]; 2];
+    for start in [0, PANEL / 2] {
+        let [mut shift, mut bound] = [_mm256_setzero_ps(); 2];
+        let blocks = scales.chunks_exact(SCALES).zip(row_norms.chunks_exact(PANEL));
+        for ((scales, row_norms), (sum, norm)) in blocks.zip(sums.iter().zip(norms)) {
+            let (scales, row_norms) = (&scales[2 * start..][..PANEL], &row_norms[start..][..8]);
+            // SAFETY: sixteen bytes and eight are there.
+            let scale = _mm256_cvtph_ps(unsafe { _mm_loadu_si128(scales.as_ptr().cast()) });
+            // SAFETY: as above.
+            let bytes = unsafe { _mm_loadl_epi64(row_norms.as_ptr().cast()) };
+            let row_norm = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
+            let size = _mm256_mul_ps(_mm256_and_ps(scale, magnitude), row_norm);
+            shift = _mm256_fmadd_ps(scale, _mm256_set1_ps(*sum), shift);
+            bound = _mm256_fmadd_ps(size, _mm256_set1_ps(*norm), bound);
+        }
+        let [shifts, bounds] = &mut out;
+        for (out, sums) in [(shifts, shift), (bounds, _mm256_mul_ps(bound, unit))] {
+            let out = &mut out[start..][..8];
+            // SAFETY: eight floats go to eight floats.
+            unsafe { _mm256_storeu_ps(out.as_mut_ptr(), sums) };
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use super::*;
+    use crate::{DType, Packing};
+
+    /// Scale of every block.
+    const SCALE: [u8; 2] = [0x00, 0x24]; // 0.015625.
+
+    #[test]
+    fn a_bound_is_reached_where_the_input_is_like_the_lower_halves() {
+        let (rows, columns) = (PANEL, 3 * BLOCK);
+        let mut quant = 17_u8;
+        let row = |_| (0..3).flat_map(|_| SCALE.into_iter().chain([0; BLOCK])).collect::<Vec<u8>>();
+        let mut bytes: Vec<u8> = (0..rows).flat_map(row).collect();
+        for block in bytes.chunks_exact_mut(2 + BLOCK) {
+            for byte in &mut block[2..] {
+                quant = quant.wrapping_mul(29).wrapping_add(113);
+                *byte = quant;
+            }
+        }
+        let packing = Packing { dtype: DType::Q8_0, is_split: true };
+        for isa in Isa::available() {
+            let pool = Pool::with_isa(NonZeroUsize::MIN, isa);
+            let matrix = PackedMatrix::new(&pool, packing, &bytes, (rows, columns)).unwrap();
+            for row in 0..rows {
+                let own = &bytes[row * 3 * (2 + BLOCK)..][..3 * (2 + BLOCK)];
+                let lower = |byte: &u8| f32::from((byte ^ 0x80) & 15) - 7.5;
+                let x: Vec<f32> = own
+                    .chunks_exact(2 + BLOCK)
+                    .flat_map(|block| block[2..].iter().map(lower))
+                    .collect();
+                let x = QuantizedRows::new(&pool, &x, columns);
+                let among = rows;
+                let search =
+                    Search { pool: &pool, matrix: &matrix, among, x: &x, norms: norms(&x) };
+                let mut most = vec![0.0; rows];
+                let firsts = search.bound(&Shared::new(&mut most));
+                let mut products = vec![0.0; rows];
+                packed_matmul(&pool, &mut [(&matrix, &mut products)], &x);
+                let above = |row: usize| most[row] - products[row];
+                let size = 3.0 * 26.0 * 26.0 * 0.015_625;
+                assert!((0.0..0.02 * size).contains(&above(row)), "{isa:?}: {}", above(row));
+                assert!((0..rows).all(|row| 0.0 <= above(row)));
+                assert_eq!(firsts.len(), 1);
+            }
+        }
+    }
+}
