@@ -61,6 +61,8 @@ pub struct Options {
     pub stop: Vec<String>,
     /// Says how likely the model thought each token, and so many alternatives.
     pub logprobs: Option<usize>,
+    /// Goes on after a token that ends the turn, to `max_tokens`.
+    pub ignore_stop_tokens: bool,
     /// Reads several tokens at once where the text repeats what it or the
     /// prompt said before. It changes no token, only the time.
     pub speculation: bool,
@@ -85,6 +87,7 @@ impl Default for Options {
             sampling: Sampling::GREEDY,
             stop: Vec::new(),
             logprobs: None,
+            ignore_stop_tokens: false,
             speculation: true,
         }
     }

@@ -30,6 +30,7 @@ pub(crate) struct Writer<'a> {
     logprobs: Vec<TokenLogprob>,
     decoder: TextDecoder<'a>,
     stop: StopFilter,
+    ignore_stop_tokens: bool,
     /// Tokens that may still be generated.
     left: usize,
     tokens: Vec<u32>,
@@ -62,6 +63,7 @@ impl<'a> Writer<'a> {
             meter: options.logprobs.map(Logprobs::new),
             logprobs: Vec::new(),
             stop: StopFilter::new(options.stop.clone()),
+            ignore_stop_tokens: options.ignore_stop_tokens,
             decoder: model.tokenizer().decoder(),
             left,
             tokens: Vec::new(),
@@ -208,7 +210,7 @@ impl<'a> Writer<'a> {
     /// Adds `token` to what was generated; `Some` if that ends generation.
     fn take(&mut self, token: u32) -> Option<Finish> {
         let tokenizer = self.model.tokenizer();
-        if tokenizer.stop_ids().contains(&token) {
+        if !self.ignore_stop_tokens && tokenizer.stop_ids().contains(&token) {
             return Some(self.end(Finish::EndOfTurn));
         }
         if let Some(meter) = &mut self.meter {

@@ -15,7 +15,9 @@
 use std::arch::x86_64::*;
 
 use super::Panel;
-use super::format::{CENTRED, SHARED_CENTRED, SHARED_SHIFTED, SHIFTED, WIDE, groups, with_layout};
+use super::format::{
+    CENTRED, SHARED_CENTRED, SHARED_SHIFTED, SHIFTED, SPLIT, WIDE, groups, with_layout,
+};
 use super::groups::{GROUP, Group};
 use super::layout::{BLOCK, Layout, PANEL, STEP_BYTES, STEPS};
 use super::prefetch::prefetch;
@@ -217,19 +219,21 @@ pub(super) unsafe fn block<const BITS: usize, const KIND: u8>(panel: Panel, plac
     // SAFETY: the caller's `index` is below `panel.blocks`.
     unsafe {
         let (scales, mins) = scales::<BITS, KIND>(panel.scales, place);
-        Block { steps: steps::<BITS, KIND>(panel.quants, place), scales, mins }
+        Block { steps: steps::<BITS, KIND>(panel, place), scales, mins }
     }
 }
 
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn steps<const BITS: usize, const KIND: u8>(
-    quants: *const u8,
-    place: Place,
-) -> [__m256i; STEPS] {
+unsafe fn steps<const BITS: usize, const KIND: u8>(panel: Panel, place: Place) -> [__m256i; STEPS] {
+    if KIND == SPLIT {
+        // SAFETY: passed on.
+        return unsafe { joined(panel, place) };
+    }
     let bits = if KIND == WIDE { 8 } else { BITS };
     // SAFETY: the caller's `index` is below the number of blocks.
-    let quants = unsafe { quants.add(place.index * bits * PANEL * BLOCK / 8 + place.half * 32) };
+    let quants =
+        unsafe { panel.quants.add(place.index * bits * PANEL * BLOCK / 8 + place.half * 32) };
     // SAFETY: a block has `bits` times 64 bytes, and `v` is below `bits`.
     let vector = |v: usize| unsafe { _mm256_loadu_si256(quants.add(v * STEP_BYTES).cast()) };
     if bits == 8 {
@@ -278,6 +282,28 @@ unsafe fn steps<const BITS: usize, const KIND: u8>(
     steps
 }
 
+/// Quants of eight bits from halves that lie apart.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn joined(panel: Panel, place: Place) -> [__m256i; STEPS] {
+    let start = place.index * PANEL * BLOCK / 2 + place.half * 32;
+    let vector = |half: *const u8, v: usize| {
+        // SAFETY: the caller's `index` is below the number of blocks; a block of
+        // either half has four times 64 bytes.
+        unsafe { _mm256_loadu_si256(half.add(start + v * STEP_BYTES).cast()) }
+    };
+    let nibble = _mm256_set1_epi8(15);
+    let mut steps = [_mm256_setzero_si256(); STEPS];
+    for v in 0..STEPS / 2 {
+        let (upper, lower) = (vector(panel.quants, v), vector(panel.lower, v));
+        let first = _mm256_slli_epi16::<4>(_mm256_and_si256(upper, nibble));
+        let second = _mm256_and_si256(_mm256_srli_epi16::<4>(lower), nibble);
+        steps[v] = _mm256_or_si256(first, _mm256_and_si256(lower, nibble));
+        steps[v + STEPS / 2] = _mm256_or_si256(_mm256_andnot_si256(nibble, upper), second);
+    }
+    steps
+}
+
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn scales<const BITS: usize, const KIND: u8>(
@@ -294,7 +320,7 @@ unsafe fn scales<const BITS: usize, const KIND: u8>(
     let floats = |at: usize| unsafe { _mm256_loadu_ps(bytes.cast::<f32>().add(at + 8 * half)) };
     let zero = _mm256_setzero_ps();
     match KIND {
-        CENTRED => {
+        CENTRED | SPLIT => {
             let scale = halves(32 * index);
             let min = _mm256_mul_ps(scale, _mm256_set1_ps(-((1 << (BITS - 1)) as f32)));
             ([scale, zero], [min, zero])

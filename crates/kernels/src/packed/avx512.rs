@@ -12,7 +12,7 @@
 use std::arch::x86_64::*;
 
 use super::format::{
-    CENTRED, SHARED_CENTRED, SHARED_SHIFTED, SHIFTED, WIDE, groups, with_bits, with_layout,
+    CENTRED, SHARED_CENTRED, SHARED_SHIFTED, SHIFTED, SPLIT, WIDE, groups, with_bits, with_layout,
 };
 use super::layout::{BLOCK, Layout, PANEL, STEP_BYTES, STEPS};
 use super::prefetch::prefetch;
@@ -144,19 +144,20 @@ unsafe fn block<const BITS: usize, const KIND: u8>(panel: Panel, index: usize) -
     // SAFETY: the caller's `index` is below `panel.blocks`.
     unsafe {
         let (scales, mins) = scales::<BITS, KIND>(panel.scales, index);
-        Block { steps: steps::<BITS, KIND>(panel.quants, index), scales, mins }
+        Block { steps: steps::<BITS, KIND>(panel, index), scales, mins }
     }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
-unsafe fn steps<const BITS: usize, const KIND: u8>(
-    quants: *const u8,
-    index: usize,
-) -> [__m512i; STEPS] {
+unsafe fn steps<const BITS: usize, const KIND: u8>(panel: Panel, index: usize) -> [__m512i; STEPS] {
+    if KIND == SPLIT {
+        // SAFETY: passed on.
+        return unsafe { joined(panel, index) };
+    }
     let bits = if KIND == WIDE { 8 } else { BITS };
     // SAFETY: the caller's `index` is below the number of blocks.
-    let quants = unsafe { quants.add(index * bits * PANEL * BLOCK / 8) };
+    let quants = unsafe { panel.quants.add(index * bits * PANEL * BLOCK / 8) };
     // SAFETY: a block has `bits` times 64 bytes, and `v` is below `bits`.
     let vector = |v: usize| unsafe { _mm512_loadu_si512(quants.add(v * STEP_BYTES).cast()) };
     if bits == 8 {
@@ -205,6 +206,27 @@ unsafe fn steps<const BITS: usize, const KIND: u8>(
     steps
 }
 
+/// Quants of eight bits from halves that lie apart.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
+unsafe fn joined(panel: Panel, index: usize) -> [__m512i; STEPS] {
+    let vector = |half: *const u8, v: usize| {
+        // SAFETY: the caller's `index` is below the number of blocks; a block of
+        // either half has four times 64 bytes.
+        unsafe { _mm512_loadu_si512(half.add(index * PANEL * BLOCK / 2 + v * STEP_BYTES).cast()) }
+    };
+    let nibble = _mm512_set1_epi8(15);
+    let mut steps = [_mm512_setzero_si512(); STEPS];
+    for v in 0..STEPS / 2 {
+        let (upper, lower) = (vector(panel.quants, v), vector(panel.lower, v));
+        let first = _mm512_slli_epi16::<4>(_mm512_and_si512(upper, nibble));
+        let second = _mm512_and_si512(_mm512_srli_epi16::<4>(lower), nibble);
+        steps[v] = _mm512_or_si512(first, _mm512_and_si512(lower, nibble));
+        steps[v + STEPS / 2] = _mm512_or_si512(_mm512_andnot_si512(nibble, upper), second);
+    }
+    steps
+}
+
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
 unsafe fn scales<const BITS: usize, const KIND: u8>(
@@ -220,7 +242,7 @@ unsafe fn scales<const BITS: usize, const KIND: u8>(
     let floats = |at: usize| unsafe { _mm512_loadu_ps(bytes.cast::<f32>().add(at)) };
     let zero = _mm512_setzero_ps();
     match KIND {
-        CENTRED => {
+        CENTRED | SPLIT => {
             let scale = halves(32 * index);
             let min = _mm512_mul_ps(scale, _mm512_set1_ps(-((1 << (BITS - 1)) as f32)));
             ([scale, zero], [min, zero])

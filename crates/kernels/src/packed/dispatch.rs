@@ -9,7 +9,7 @@ use super::layout::{Layout, PANEL};
 #[cfg(target_arch = "aarch64")]
 use super::neon;
 use super::wide::Wide;
-use super::{FEW, Input, Panel, TILE, scalar};
+use super::{FEW, Input, Panel, TILE, scalar, split};
 #[cfg(target_arch = "x86_64")]
 use super::{avx_vnni, avx2, avx2_wide, avx512, groups};
 use crate::Isa;
@@ -27,14 +27,22 @@ pub(super) struct Source<'a> {
     pub(super) layout: Layout,
     /// Quants, then scales; there may be more behind them.
     pub(super) bytes: &'a [u8],
+    /// The lower halves of quants, where they lie apart.
+    pub(super) lower: &'a [u8],
     pub(super) blocks: usize,
 }
 
 impl Source<'_> {
     fn panel(&self) -> Panel {
-        let (quants, scales) = self.bytes.split_at(self.blocks * self.layout.quant_bytes());
-        let bytes = self.bytes.len();
-        Panel { quants: quants.as_ptr(), scales: scales.as_ptr(), blocks: self.blocks, bytes }
+        let first = self.layout.quant_bytes() - self.lower.len() / self.blocks.max(1);
+        let (quants, scales) = self.bytes.split_at(self.blocks * first);
+        Panel {
+            quants: quants.as_ptr(),
+            lower: self.lower.as_ptr(),
+            scales: scales.as_ptr(),
+            blocks: self.blocks,
+            bytes: self.bytes.len(),
+        }
     }
 }
 
@@ -101,10 +109,11 @@ pub(super) fn few_products(
     mut put: impl FnMut(usize, &[f32; PANEL]),
 ) {
     if isa == Isa::Scalar {
-        for token in 0..x.rows() {
-            put(token, &scalar::products(source.layout, source.bytes, x, token));
-        }
-        return;
+        return split::whole(source, |layout, bytes| {
+            for token in 0..x.rows() {
+                put(token, &scalar::products(layout, bytes, x, token));
+            }
+        });
     }
     let panel = source.panel();
     #[cfg(target_arch = "x86_64")]

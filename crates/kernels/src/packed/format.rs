@@ -10,6 +10,8 @@ pub(super) const SHIFTED: u8 = 1;
 pub(super) const SHARED_SHIFTED: u8 = 2;
 /// Two signed bytes a row, and a half float for eight blocks.
 pub(super) const SHARED_CENTRED: u8 = 3;
+/// A half float a row, and the quants of eight bits in halves that lie apart.
+pub(super) const SPLIT: u8 = 5;
 /// Unpacked: floats, first all scales of a group and then its minima.
 pub(super) const WIDE: u8 = 4;
 
@@ -42,6 +44,7 @@ macro_rules! with_layout {
             (5, SHARED_SHIFTED) => $function::<5, SHARED_SHIFTED> $arguments,
             (6, SHARED_CENTRED) => $function::<6, SHARED_CENTRED> $arguments,
             (8, CENTRED) => $function::<8, CENTRED> $arguments,
+            (8, SPLIT) => $function::<8, SPLIT> $arguments,
             (bits, kind) => unreachable!("no layout has {bits} bits and scales {kind}"),
         }
     }};
@@ -66,6 +69,7 @@ pub(super) use {with_bits, with_layout};
 pub(super) const fn code(layout: Layout) -> (usize, u8) {
     let kind = match layout.scales {
         Scales::Centred { .. } => CENTRED,
+        Scales::Split => SPLIT,
         Scales::Shifted => SHIFTED,
         Scales::SharedShifted => SHARED_SHIFTED,
         Scales::SharedCentred => SHARED_CENTRED,

@@ -40,6 +40,9 @@ pub(crate) enum Scales {
         /// The quant that stands for zero.
         zero: u8,
     },
+    /// As for eight bits, `Centred`; but of the quants, the upper halves come first
+    /// and the lower ones lie elsewhere, both like quants of four bits.
+    Split,
     /// A half float each for scale and minimum.
     Shifted,
     /// For eight blocks, two half floats a row; for each block, two bytes that
@@ -102,7 +105,7 @@ impl Layout {
     /// Bytes of scales of a block, and of what eight blocks share.
     const fn scale_bytes(self) -> (usize, usize) {
         match self.scales {
-            Scales::Centred { .. } => (2 * PANEL, 0),
+            Scales::Centred { .. } | Scales::Split => (2 * PANEL, 0),
             Scales::Shifted => (4 * PANEL, 0),
             Scales::SharedShifted => (2 * PANEL, 4 * PANEL),
             Scales::SharedCentred => (2 * PANEL, 2 * PANEL),

@@ -64,8 +64,6 @@ const TASK_BYTES: usize = 16 << 10;
 #[derive(Clone, Debug)]
 pub struct PackedMatrix {
     layout: Layout,
-    /// Whether it lies in halves: see [`split`].
-    is_split: bool,
     rows: usize,
     columns: usize,
     storage: Storage,
@@ -75,6 +73,8 @@ pub struct PackedMatrix {
 #[derive(Clone, Copy, Debug)]
 struct Panel {
     quants: *const u8,
+    /// The lower halves of quants, where they lie apart.
+    lower: *const u8,
     scales: *const u8,
     /// Blocks behind both pointers.
     blocks: usize,
@@ -111,7 +111,11 @@ impl From<DType> for Packing {
 impl Packing {
     fn layout(self) -> Option<Layout> {
         let layout = Layout::of(self.dtype)?;
-        (!self.is_split || layout == split::WHOLE).then_some(layout)
+        match (self.is_split, layout == split::WHOLE) {
+            (false, _) => Some(layout),
+            (true, true) => Some(split::LAYOUT),
+            (true, false) => None,
+        }
     }
 }
 
@@ -127,7 +131,8 @@ impl PackedMatrix {
         let packing = packing.into();
         let Packing { dtype, is_split } = packing;
         let (rows, columns) = shape;
-        let layout = packing.layout()?;
+        packing.layout()?;
+        let layout = Layout::of(dtype)?;
         Matrix::new(dtype, bytes, rows, columns)?;
         let (blocks, panels) = (columns / BLOCK, rows.div_ceil(PANEL));
         let panel_bytes = layout.panel_bytes(blocks);
@@ -153,7 +158,8 @@ impl PackedMatrix {
                 pack::pack_panel(dtype, layout, &rows, out);
             }
         });
-        Some(Self { layout, is_split, rows, columns, storage: Storage::Own(lines) })
+        let layout = packing.layout()?;
+        Some(Self { layout, rows, columns, storage: Storage::Own(lines) })
     }
 
     /// A matrix of shape `(rows, columns)` that lies packed in `range` of
@@ -174,7 +180,7 @@ impl PackedMatrix {
             return None;
         }
         let (storage, layout) = (Storage::shared(memory.clone(), range)?, packing.layout()?);
-        Some(Self { layout, is_split: packing.is_split, rows: shape.0, columns: shape.1, storage })
+        Some(Self { layout, rows: shape.0, columns: shape.1, storage })
     }
 
     /// Bytes of a packed matrix, a multiple of 64; `None` if the type has no
@@ -218,16 +224,19 @@ impl PackedMatrix {
         self.layout.panel_bytes(self.columns / BLOCK)
     }
 
-    /// Panel `index`, of a matrix that is not split.
-    fn source(&self, index: usize) -> Source<'_> {
-        let bytes = &self.as_bytes()[index * self.panel_bytes()..][..self.panel_bytes()];
-        Source { layout: self.layout, bytes, blocks: self.columns / BLOCK }
+    fn is_split(&self) -> bool {
+        self.layout == split::LAYOUT
     }
 
-    /// The halves of panel `index`, of a matrix that is split.
-    fn halves(&self, index: usize) -> (&[u8], &[u8]) {
-        let (upper, lower) = split::ranges(index, self.panels(), self.columns / BLOCK);
-        (&self.as_bytes()[upper], &self.as_bytes()[lower])
+    fn source(&self, index: usize) -> Source<'_> {
+        let (layout, blocks) = (self.layout, self.columns / BLOCK);
+        let (bytes, lower) = if self.is_split() {
+            split::ranges(index, self.panels(), blocks)
+        } else {
+            (index * self.panel_bytes()..(index + 1) * self.panel_bytes(), 0..0)
+        };
+        let (bytes, lower) = (&self.as_bytes()[bytes], &self.as_bytes()[lower]);
+        Source { layout, bytes, lower, blocks }
     }
 }
 
@@ -253,13 +262,8 @@ pub fn packed_matmul(pool: &Pool, outs: &mut [(&PackedMatrix, &mut [f32])], x: &
         let (matrix, out) = &outs[*index];
         for panel in panels.clone() {
             let place = Place { out, column: panel * PANEL, width: matrix.rows };
-            if matrix.is_split {
-                // SAFETY: each panel has columns of its own in every row.
-                unsafe { split::multiply_joined(pool.isa(), (matrix, panel), x, place) };
-            } else {
-                // SAFETY: as above.
-                unsafe { dispatch::multiply(pool.isa(), matrix.source(panel), x, place) };
-            }
+            // SAFETY: each panel has columns of its own in every row.
+            unsafe { dispatch::multiply(pool.isa(), matrix.source(panel), x, place) };
         }
     });
 }

@@ -22,7 +22,7 @@ use std::arch::aarch64::*;
 use std::arch::asm;
 
 use super::format::{
-    CENTRED, SHARED_CENTRED, SHARED_SHIFTED, SHIFTED, WIDE, groups, with_bits, with_layout,
+    CENTRED, SHARED_CENTRED, SHARED_SHIFTED, SHIFTED, SPLIT, WIDE, groups, with_bits, with_layout,
 };
 use super::layout::{BLOCK, Layout, PANEL, STEP_BYTES, STEPS};
 use super::wide::Wide;
@@ -239,7 +239,7 @@ unsafe fn block<const BITS: usize, const KIND: u8>(panel: Panel, place: Place) -
         let (scales, mins) = scales::<BITS, KIND>(panel.scales, place);
         let mut steps = [[vdupq_n_s8(0); 2]; STEPS];
         for r in 0..2 {
-            let quants = steps_of::<BITS, KIND>(panel.quants, place, r);
+            let quants = steps_of::<BITS, KIND>(panel, place, r);
             for s in 0..STEPS {
                 let quants =
                     if BITS == 8 { veorq_u8(quants[s], vdupq_n_u8(0x80)) } else { quants[s] };
@@ -253,15 +253,32 @@ unsafe fn block<const BITS: usize, const KIND: u8>(panel: Panel, place: Place) -
 /// The quants of four rows: quarter `2 * half + r` of the panel.
 #[inline(always)]
 unsafe fn steps_of<const BITS: usize, const KIND: u8>(
-    quants: *const u8,
+    panel: Panel,
     place: Place,
     r: usize,
 ) -> [uint8x16_t; STEPS] {
-    let bits = if KIND == WIDE { 8 } else { BITS };
+    let bits = match KIND {
+        WIDE => 8,
+        SPLIT => 4,
+        _ => BITS,
+    };
     let start = place.index * bits * PANEL * BLOCK / 8 + place.half * 32 + r * 16;
     // SAFETY: the caller's `index` is below the number of blocks; a block has
     // `bits` times 64 bytes, and `v` is below `bits`.
-    let vector = |v: usize| unsafe { vld1q_u8(quants.add(start + v * STEP_BYTES)) };
+    let vector = |v: usize| unsafe { vld1q_u8(panel.quants.add(start + v * STEP_BYTES)) };
+    if KIND == SPLIT {
+        let mut steps = [vector(0); STEPS];
+        for v in 0..STEPS / 2 {
+            // SAFETY: as above, for the lower halves.
+            unsafe {
+                let (upper, lower) = (vector(v), vld1q_u8(panel.lower.add(start + v * STEP_BYTES)));
+                steps[v] = vorrq_u8(vshlq_n_u8::<4>(upper), vandq_u8(lower, vdupq_n_u8(15)));
+                let upper = vandq_u8(upper, vdupq_n_u8(0xf0));
+                steps[v + STEPS / 2] = vorrq_u8(upper, vshrq_n_u8::<4>(lower));
+            }
+        }
+        return steps;
+    }
     if bits == 8 {
         return [0, 1, 2, 3, 4, 5, 6, 7].map(vector);
     }
@@ -303,7 +320,7 @@ unsafe fn scales<const BITS: usize, const KIND: u8>(
         let by = |x: Eight, y: Eight| [vmulq_f32(x[0], y[0]), vmulq_f32(x[1], y[1])];
         let zero = [vdupq_n_f32(0.0); 2];
         match KIND {
-            CENTRED => {
+            CENTRED | SPLIT => {
                 let scale = halves(32 * index);
                 ([scale, zero], [times(scale, -((1 << (BITS - 1)) as f32)), zero])
             }
@@ -356,7 +373,7 @@ unsafe fn widen_blocks<const BITS: usize, const KIND: u8>(panel: Panel, wide: &m
             let (scales, mins) = unsafe { scales::<BITS, KIND>(panel.scales, place) };
             for r in 0..2 {
                 // SAFETY: as above.
-                let steps = unsafe { steps_of::<BITS, KIND>(panel.quants, place, r) };
+                let steps = unsafe { steps_of::<BITS, KIND>(panel, place, r) };
                 for (step, out) in steps.iter().zip(quants.chunks_exact_mut(STEP_BYTES)) {
                     let out = &mut out[half * 32 + r * 16..][..16];
                     // SAFETY: sixteen bytes go to sixteen bytes.

@@ -54,7 +54,7 @@ fn put_scales(layout: Layout, (row, block): (usize, usize), from: &RowBlock, out
         }
     };
     match layout.scales {
-        Scales::Centred { .. } => put(own, 2, &from.own[..2]),
+        Scales::Centred { .. } | Scales::Split => put(own, 2, &from.own[..2]),
         Scales::Shifted => put(own, 2, &from.own),
         Scales::SharedShifted => {
             put(own, 1, &from.own[..2]);

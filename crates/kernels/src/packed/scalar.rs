@@ -60,6 +60,7 @@ fn read_scales(
                 scales[0][row] = half_float(own, 0, row);
                 mins[0][row] = -f32::from(zero) * scales[0][row];
             }
+            Scales::Split => unreachable!("halves are put together first"),
             Scales::Shifted => {
                 scales[0][row] = half_float(own, 0, row);
                 mins[0][row] = half_float(own, 1, row);

@@ -15,26 +15,27 @@
 //! together are less than the product of another row is not the largest, and its
 //! lower half is not read.
 //!
-//! Of other products, a panel is put together again: they have the bits that they
-//! have without halves.
+//! Where both halves are read, quants are put together in registers: products have the
+//! bits that they have without halves.
 //!
 //! The halves lie panel by panel, first all upper ones, each with the scales and
 //! then the norms behind its quants, and then all lower ones.
 
 #![expect(unsafe_code, reason = "tasks write disjoint parts of an output")]
 
-use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::ops::Range;
 
 use super::activations::QuantizedRows;
 use super::dispatch::{Place, Source, few_products, multiply};
 use super::layout::{BLOCK, Layout, PANEL, STEP_BYTES, STEPS, Scales};
-use super::wide::{self, Line};
 use super::{FEW, PackedMatrix, packed_matmul, panels_per_task};
 use crate::dequantize::scalar::f16;
 use crate::shared::Shared;
 use crate::{Isa, Pool};
+
+/// The layout of a split matrix.
+pub(super) const LAYOUT: Layout = Layout { bits: 8, scales: Scales::Split };
 
 /// The layout of the matrix before it is split.
 pub(super) const WHOLE: Layout = Layout { bits: 8, scales: Scales::Centred { zero: 128 } };
@@ -51,10 +52,6 @@ const SCALES: usize = 2 * PANEL;
 /// What a norm is multiplied by to become a byte: the largest, of 32 numbers of
 /// 7.5, becomes 255.
 const NORM_UNIT: u32 = 6;
-
-thread_local! {
-    static PANELS: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
-}
 
 /// Bytes of an upper half of `blocks` blocks: a multiple of 64.
 const fn upper_bytes(blocks: usize) -> usize {
@@ -109,12 +106,16 @@ fn norm_of(quants: &[u8], row: usize) -> u8 {
     u8::try_from(if norm.pow(2) < square { norm + 1 } else { norm }).unwrap_or(u8::MAX)
 }
 
-/// Puts the halves of a panel together.
-fn join_panel(upper: &[u8], lower: &[u8], blocks: usize, whole: &mut [u8]) {
-    let (quants, scales) = whole.split_at_mut(blocks * WHOLE.quant_bytes());
-    let (upper_quants, rest) = upper.split_at(blocks * HALF);
-    scales[..blocks * SCALES].copy_from_slice(&rest[..blocks * SCALES]);
-    let halves = upper_quants.chunks_exact(HALF).zip(lower.chunks_exact(HALF));
+/// Calls `take` with a panel whose halves are together, and its layout.
+pub(super) fn whole(source: Source, take: impl FnOnce(Layout, &[u8])) {
+    if source.layout != LAYOUT {
+        return take(source.layout, source.bytes);
+    }
+    let mut whole = vec![0; WHOLE.panel_bytes(source.blocks)];
+    let (quants, scales) = whole.split_at_mut(source.blocks * WHOLE.quant_bytes());
+    let (upper, rest) = source.bytes.split_at(source.blocks * HALF);
+    scales[..source.blocks * SCALES].copy_from_slice(&rest[..source.blocks * SCALES]);
+    let halves = upper.chunks_exact(HALF).zip(source.lower.chunks_exact(HALF));
     for (quants, (upper, lower)) in quants.chunks_exact_mut(WHOLE.quant_bytes()).zip(halves) {
         let (first, second) = quants.split_at_mut(HALF);
         let bytes = first.iter_mut().zip(second).zip(upper.iter().zip(lower));
@@ -123,27 +124,7 @@ fn join_panel(upper: &[u8], lower: &[u8], blocks: usize, whole: &mut [u8]) {
             *b = (upper & 0xf0) | (lower >> 4);
         }
     }
-}
-
-/// Writes the products of panel `index` of a split matrix with all rows of `x`.
-///
-/// # Safety
-/// Nobody else may use the panel's columns of the output meanwhile.
-pub(super) unsafe fn multiply_joined(
-    isa: Isa,
-    (matrix, index): (&PackedMatrix, usize),
-    x: &QuantizedRows,
-    place: Place,
-) {
-    let blocks = matrix.columns / BLOCK;
-    let (upper, lower) = matrix.halves(index);
-    PANELS.with_borrow_mut(|lines| {
-        lines.resize(WHOLE.panel_bytes(blocks) / size_of::<Line>(), Line::ZERO);
-        join_panel(upper, lower, blocks, wide::bytes_mut(lines));
-        let source = Source { layout: WHOLE, bytes: wide::bytes(lines), blocks };
-        // SAFETY: passed on.
-        unsafe { multiply(isa, source, x, place) };
-    });
+    take(WHOLE, &whole);
 }
 
 /// Writes to `out` (T, O) the products of `x` (T, K) with those rows of `matrix`
@@ -159,7 +140,7 @@ pub fn largest_products(
     x: &QuantizedRows,
     out: &mut [f32],
 ) {
-    if !matrix.is_split || FEW < x.rows() {
+    if !matrix.is_split() || FEW < x.rows() {
         return packed_matmul(pool, &mut [(matrix, out)], x);
     }
     assert_eq!(matrix.columns, x.columns(), "columns of a product");
@@ -227,24 +208,29 @@ impl Search<'_> {
     fn bound_panel(&self, index: usize, firsts: &mut [First], out: &Shared<f32>) {
         let isa = self.pool.isa();
         let blocks = self.matrix.columns / BLOCK;
-        let (bytes, _) = self.matrix.halves(index);
+        let bytes = self.matrix.source(index).bytes;
         let place = self.place(index, out);
         let searched = self.searched(index);
         let (scales, row_norms) = bytes[blocks * HALF..].split_at(blocks * SCALES);
-        few_products(isa, Source { layout: UPPER, bytes, blocks }, self.x, |token, sums| {
-            let of = token * blocks..(token + 1) * blocks;
-            let input = (&self.x.sums[of.clone()], &self.norms[of]);
-            let [shifts, bounds] = bounds(isa, (scales, row_norms), input);
-            // SAFETY: each panel has columns of its own in every row.
-            let most = unsafe { place.row(token) };
-            for (row, most) in most.iter_mut().enumerate() {
-                let sum = 16.0 * sums[row] + 7.5 * shifts[row];
-                *most = sum + bounds[row] * slack(blocks);
-                if row < searched && firsts[token].0 < sum {
-                    firsts[token] = (sum, index);
+        few_products(
+            isa,
+            Source { layout: UPPER, bytes, lower: &[], blocks },
+            self.x,
+            |token, sums| {
+                let of = token * blocks..(token + 1) * blocks;
+                let input = (&self.x.sums[of.clone()], &self.norms[of]);
+                let [shifts, bounds] = bounds(isa, (scales, row_norms), input);
+                // SAFETY: each panel has columns of its own in every row.
+                let most = unsafe { place.row(token) };
+                for (row, most) in most.iter_mut().enumerate() {
+                    let sum = 16.0 * sums[row] + 7.5 * shifts[row];
+                    *most = sum + bounds[row] * slack(blocks);
+                    if row < searched && firsts[token].0 < sum {
+                        firsts[token] = (sum, index);
+                    }
                 }
-            }
-        });
+            },
+        );
     }
 
     /// For each row of the input a product that the largest is not less than.
@@ -254,7 +240,7 @@ impl Search<'_> {
             let own = Shared::new(&mut sums);
             let place = Place { out: &own, column: 0, width: PANEL };
             // SAFETY: the numbers are this call's alone.
-            unsafe { multiply_joined(self.pool.isa(), (self.matrix, index), self.x, place) };
+            unsafe { multiply(self.pool.isa(), self.matrix.source(index), self.x, place) };
             let found = &sums[token * PANEL..][..self.searched(index)];
             found.iter().copied().fold(f32::NEG_INFINITY, f32::max)
         };
@@ -278,9 +264,7 @@ impl Search<'_> {
                 });
                 if is_open {
                     // SAFETY: as above.
-                    unsafe {
-                        multiply_joined(self.pool.isa(), (self.matrix, index), self.x, place);
-                    }
+                    unsafe { multiply(self.pool.isa(), self.matrix.source(index), self.x, place) };
                 }
                 for token in 0..self.x.rows() {
                     // SAFETY: as above.

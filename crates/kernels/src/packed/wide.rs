@@ -49,6 +49,7 @@ impl Wide {
     pub(super) fn panel(&self) -> Panel {
         Panel {
             quants: self.quants.as_ptr().cast(),
+            lower: std::ptr::null(),
             scales: self.floats.as_ptr().cast(),
             blocks: self.blocks,
             bytes: 0,
