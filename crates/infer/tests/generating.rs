@@ -239,7 +239,9 @@ fn speculation_changes_the_time_and_nothing_else() {
                     let run = |speculation| {
                         let sampling = sampling.clone();
                         let stop = vec!["night in".to_owned()];
-                        let options = Options { max_tokens, sampling, stop, logprobs, speculation };
+                        let mut options = Options { max_tokens, sampling, ..Options::default() };
+                        (options.stop, options.logprobs) = (stop, logprobs);
+                        options.speculation = speculation;
                         let mut held = grammar.constraint();
                         let constraint = is_held.then_some(&mut held as &mut dyn Constraint);
                         let go_on = &mut |_: &str| ControlFlow::Continue(());
@@ -258,4 +260,19 @@ fn speculation_changes_the_time_and_nothing_else() {
         }
     }
     assert!(0 < accepted && 0 < rejected, "{accepted} accepted, {rejected} rejected");
+}
+
+#[test]
+fn a_text_goes_on_after_its_end_where_that_is_asked_for() {
+    let Some(model) = model() else { return };
+    let prompt = prompt(&model, "Say hello.");
+    let generate = |ignore_stop_tokens| {
+        let options = Options { max_tokens: 120, ignore_stop_tokens, ..Options::default() };
+        let go_on = &mut |_: &str| ControlFlow::Continue(());
+        model.generate(&prompt, &options, None, go_on).unwrap()
+    };
+    let (ended, whole) = (generate(false), generate(true));
+    assert_eq!((ended.finish, whole.finish), (Finish::EndOfTurn, Finish::Length));
+    assert_eq!(whole.tokens.len(), 120);
+    assert!(whole.tokens.starts_with(&ended.tokens));
 }

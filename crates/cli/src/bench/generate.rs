@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use plumb_infer::{Constraint, Options, Timings};
+use plumb_infer::{Options, Sampling, Timings};
 use serde_json::json;
 
 use super::{Rates, tenths, together};
@@ -31,6 +31,10 @@ pub struct GenerateArgs {
     #[arg(long, default_value_t = 0)]
     depth: usize,
 
+    /// Temperature: at 0 the likeliest token is taken, which need not compute all logits
+    #[arg(long, default_value_t = 0.0)]
+    temperature: f32,
+
     /// Sequences that are generated at once, besides
     #[arg(long, default_value_t = 1)]
     sequences: usize,
@@ -52,17 +56,6 @@ pub(super) fn spread_tokens(count: usize, round: usize, vocabulary: usize) -> Re
     (0..count).map(|i| Ok(u32::try_from(first + (i * 37 + round) % span)?)).collect()
 }
 
-/// Lets only one token follow, so that generation never ends early.
-pub(super) struct Always(pub(super) u32);
-
-impl Constraint for Always {
-    fn mask(&mut self, _generated: &[u32], logits: &mut [f32]) {
-        if let Some(logit) = logits.get_mut(self.0 as usize) {
-            *logit = f32::MAX;
-        }
-    }
-}
-
 pub(super) fn run(args: &GenerateArgs, context: &Context) -> Result<Exit> {
     let config = project::resolve(context, &context.folder)?;
     let (threads, kv_cache) = (config.threads, args.kv_cache.unwrap_or(config.kv_cache));
@@ -75,11 +68,16 @@ pub(super) fn run(args: &GenerateArgs, context: &Context) -> Result<Exit> {
     let mut once = |prompt: usize, generate: usize| -> Result<Timings> {
         round += 1;
         let tokens = spread_tokens(prompt, round, model.tokenizer().vocab_size())?;
-        // One token over and over would be easy to guess.
-        let options = Options { max_tokens: generate, speculation: false, ..Options::default() };
+        // Texts that repeat themselves would be easy to guess.
+        let options = Options {
+            max_tokens: generate,
+            sampling: Sampling { temperature: args.temperature, ..Sampling::GREEDY },
+            ignore_stop_tokens: true,
+            speculation: false,
+            ..Options::default()
+        };
         let mut go_on = |_: &str| ControlFlow::Continue(());
-        let mut always = Always(1234);
-        let done = model.generate(&tokens, &options, Some(&mut always), &mut go_on)?;
+        let done = model.generate(&tokens, &options, None, &mut go_on)?;
         Ok(done.timings)
     };
     once(32, 4)?;
@@ -104,6 +102,7 @@ pub(super) fn run(args: &GenerateArgs, context: &Context) -> Result<Exit> {
             "prompt": args.prompt,
             "generate": args.generate,
             "depth": args.depth,
+            "temperature": args.temperature,
             "kv_cache": kv_cache.name(),
             "kv_bytes_per_token": model.cache_bytes_per_token()?,
             "prompt_tok_s": tenths(prefill.median()),

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use plumb_infer::{Engine, EngineSettings, Event, LanguageModel, Options, Priority, Request};
 
 use super::Rates;
-use super::generate::{Always, spread_tokens};
+use super::generate::spread_tokens;
 use crate::context::Context;
 
 /// Tokens a second of all together, from the first request to the end of the
@@ -28,13 +28,17 @@ pub(super) fn measure(
         let started = Instant::now();
         for _ in 0..sequences {
             round += 1;
-            let options =
-                Options { max_tokens: generate, speculation: false, ..Options::default() };
+            let options = Options {
+                max_tokens: generate,
+                ignore_stop_tokens: true,
+                speculation: false,
+                ..Options::default()
+            };
             let request = Request {
                 prompt: spread_tokens(8, round, model.tokenizer().vocab_size())?,
                 kept: Vec::new(),
                 options,
-                constraint: Some(Box::new(Always(1234))),
+                constraint: None,
                 priority: Priority::Interactive,
             };
             let sender = sender.clone();

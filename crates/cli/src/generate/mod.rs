@@ -87,6 +87,7 @@ pub fn run(args: &GenerateArgs, context: &Context) -> Result<Exit> {
         stop: args.stop.clone(),
         logprobs: args.logprobs,
         speculation: !args.no_speculation,
+        ..Options::default()
     };
     options.check()?;
     let source = Source::read(&args.grammar)?;

@@ -67,6 +67,8 @@ pub struct PackedMatrix {
     rows: usize,
     columns: usize,
     storage: Storage,
+    /// What was found of searches for the largest product.
+    searches: split::Searches,
 }
 
 /// Where the blocks of a panel are.
@@ -159,7 +161,8 @@ impl PackedMatrix {
             }
         });
         let layout = packing.layout()?;
-        Some(Self { layout, rows, columns, storage: Storage::Own(lines) })
+        let (storage, searches) = (Storage::Own(lines), split::Searches::default());
+        Some(Self { layout, rows, columns, storage, searches })
     }
 
     /// A matrix of shape `(rows, columns)` that lies packed in `range` of
@@ -180,7 +183,8 @@ impl PackedMatrix {
             return None;
         }
         let (storage, layout) = (Storage::shared(memory.clone(), range)?, packing.layout()?);
-        Some(Self { layout, rows: shape.0, columns: shape.1, storage })
+        let ((rows, columns), searches) = (shape, split::Searches::default());
+        Some(Self { layout, rows, columns, storage, searches })
     }
 
     /// Bytes of a packed matrix, a multiple of 64; `None` if the type has no

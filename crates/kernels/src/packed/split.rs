@@ -25,11 +25,14 @@
 
 use std::cmp::Ordering;
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU32, AtomicUsize};
 
 use super::activations::QuantizedRows;
 use super::dispatch::{Place, Source, few_products, multiply};
 use super::layout::{BLOCK, Layout, PANEL, STEP_BYTES, STEPS, Scales};
-use super::{FEW, PackedMatrix, packed_matmul, panels_per_task};
+use super::{PackedMatrix, packed_matmul, panels_per_task};
 use crate::dequantize::scalar::f16;
 use crate::shared::Shared;
 use crate::{Isa, Pool};
@@ -127,20 +130,48 @@ pub(super) fn whole(source: Source, take: impl FnOnce(Layout, &[u8])) {
     take(WHOLE, &whole);
 }
 
+/// Rows of the input up to which it is faster to leave lower halves out.
+const FEWEST: usize = 2;
+
+/// Part of the panels, as one in so many, above which it is not.
+const WORTH: usize = 4;
+
+/// Products that are computed in full after a search that was not worth it.
+const PATIENCE: u32 = 100;
+
+/// How many products are still to be computed in full. Not whether, but how a
+/// largest product is found depends on it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Searches(Arc<AtomicU32>);
+
+impl Searches {
+    /// Whether a search is to be tried.
+    fn is_worth_it(&self) -> bool {
+        self.0.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_err()
+    }
+
+    /// Learns that so many of `panels` were read to the last bit.
+    fn learn(&self, opened: usize, panels: usize) {
+        if panels < opened.saturating_mul(WORTH) {
+            self.0.store(PATIENCE, Relaxed);
+        }
+    }
+}
+
 /// Writes to `out` (T, O) the products of `x` (T, K) with those rows of `matrix`
 /// (O, K) that may have the largest product of the first `among` rows, and minus
 /// infinity for all others.
 ///
 /// What is written has the bits that [`packed_matmul`] would give, and the first of
-/// the largest is among it. Of a matrix that is not split, or for many rows of the
-/// input, all products are written.
+/// the largest is among it. Of a matrix that is not split, for more than two rows of
+/// the input, or after a search that left most rows open, all products are written.
 pub fn largest_products(
     pool: &Pool,
     (matrix, among): (&PackedMatrix, usize),
     x: &QuantizedRows,
     out: &mut [f32],
 ) {
-    if !matrix.is_split() || FEW < x.rows() {
+    if !matrix.is_split() || FEWEST < x.rows() || !matrix.searches.is_worth_it() {
         return packed_matmul(pool, &mut [(matrix, out)], x);
     }
     assert_eq!(matrix.columns, x.columns(), "columns of a product");
@@ -149,7 +180,8 @@ pub fn largest_products(
     let out = Shared::new(out);
     let firsts = search.bound(&out);
     let least = search.least(&firsts);
-    search.settle(&least, &out);
+    let opened = search.settle(&least, &out);
+    matrix.searches.learn(opened, matrix.panels());
 }
 
 /// Norms of the blocks of the input, rounded up: shape (T, B).
@@ -212,25 +244,21 @@ impl Search<'_> {
         let place = self.place(index, out);
         let searched = self.searched(index);
         let (scales, row_norms) = bytes[blocks * HALF..].split_at(blocks * SCALES);
-        few_products(
-            isa,
-            Source { layout: UPPER, bytes, lower: &[], blocks },
-            self.x,
-            |token, sums| {
-                let of = token * blocks..(token + 1) * blocks;
-                let input = (&self.x.sums[of.clone()], &self.norms[of]);
-                let [shifts, bounds] = bounds(isa, (scales, row_norms), input);
-                // SAFETY: each panel has columns of its own in every row.
-                let most = unsafe { place.row(token) };
-                for (row, most) in most.iter_mut().enumerate() {
-                    let sum = 16.0 * sums[row] + 7.5 * shifts[row];
-                    *most = sum + bounds[row] * slack(blocks);
-                    if row < searched && firsts[token].0 < sum {
-                        firsts[token] = (sum, index);
-                    }
+        let upper = Source { layout: UPPER, bytes, lower: &[], blocks };
+        few_products(isa, upper, self.x, |token, sums| {
+            let of = token * blocks..(token + 1) * blocks;
+            let input = (&self.x.sums[of.clone()], &self.norms[of]);
+            let [shifts, bounds] = bounds(isa, (scales, row_norms), input);
+            // SAFETY: each panel has columns of its own in every row.
+            let most = unsafe { place.row(token) };
+            for (row, most) in most.iter_mut().enumerate() {
+                let sum = 16.0 * sums[row] + 7.5 * shifts[row];
+                *most = sum + bounds[row] * slack(blocks);
+                if row < searched && firsts[token].0 < sum {
+                    firsts[token] = (sum, index);
                 }
-            },
-        );
+            }
+        });
     }
 
     /// For each row of the input a product that the largest is not less than.
@@ -248,7 +276,9 @@ impl Search<'_> {
     }
 
     /// Replaces bounds by products, or by minus infinity where they are too low.
-    fn settle(&self, least: &[f32], out: &Shared<f32>) {
+    /// Returns of how many panels there are products.
+    fn settle(&self, least: &[f32], out: &Shared<f32>) -> usize {
+        let opened = AtomicUsize::new(0);
         let panels = self.matrix.panels();
         let per_task = panels_per_task(self.matrix, self.pool.threads());
         self.pool.run(panels.div_ceil(per_task), &|task| {
@@ -263,6 +293,7 @@ impl Search<'_> {
                         .any(|most| most.partial_cmp(least) != Some(Ordering::Less))
                 });
                 if is_open {
+                    opened.fetch_add(1, Relaxed);
                     // SAFETY: as above.
                     unsafe { multiply(self.pool.isa(), self.matrix.source(index), self.x, place) };
                 }
@@ -273,6 +304,7 @@ impl Search<'_> {
                 }
             }
         });
+        opened.into_inner()
     }
 }
 

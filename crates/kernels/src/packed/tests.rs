@@ -216,10 +216,10 @@ proptest! {
         let x = inputs(tokens * columns);
         let one = pool(Isa::Scalar, 1);
         let whole = PackedMatrix::new(&one, DType::Q8_0, &bytes, (rows, columns)).unwrap();
-        let halves = split(&one, &bytes, (rows, columns));
         let want = packed(&one, &whole, &x);
         for isa in Isa::available() {
             let two = pool(isa, 2);
+            let halves = split(&one, &bytes, (rows, columns));
             prop_assert_eq!(&packed(&two, &halves, &x), &want, "{:?}", isa);
             let found = largest(&two, (&halves, among), &x);
             for (found, want) in found.chunks(rows).zip(want.chunks(rows)) {
@@ -267,6 +267,24 @@ fn numbers_that_are_not_finite_leave_no_product_out() {
         let found = largest(&on, (&split(&on, &scaled, (rows, columns)), rows), &x[columns..]);
         assert!(found[0].is_nan());
     }
+}
+
+#[test]
+fn a_search_that_leaves_most_rows_open_is_not_tried_again_at_once() {
+    let (rows, columns) = (320, 64);
+    let bytes = weights(DType::Q8_0, rows * columns / 32, 5);
+    let on = pool(Isa::best(), 2);
+    // All products are nought, and so all are the largest.
+    let alike = split(&on, &bytes, (rows, columns));
+    let written = |x: &[f32]| {
+        largest(&on, (&alike, rows), x).iter().filter(|product| product.is_finite()).count()
+    };
+    assert_eq!(written(&vec![0.0; columns]), rows);
+    let mut x = vec![0.0; columns];
+    x[..4].copy_from_slice(&[40.0, -3.0, 50.0, 7.0]);
+    let fresh = split(&on, &bytes, (rows, columns));
+    assert!(largest(&on, (&fresh, rows), &x).iter().any(|product| product.is_infinite()));
+    assert_eq!(written(&x), rows);
 }
 
 #[test]
