@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use plumb_serve::auth::guard::Access;
+use plumb_serve::auth::guard::{Access, Rules};
 use plumb_serve::data::Location;
 use plumb_serve::limits::FairSettings;
 use plumb_serve::upstream::{EndpointSettings, PoolSettings, Tuning};
@@ -68,7 +68,7 @@ pub fn access(args: &AccessArgs, config: &Config, database: Location) -> Result<
             "`serve.cors_origins` has `{origin}`, which is no origin such as https://chat.example"
         );
     }
-    let waiting = 256;
+    let waiting = serve.waiting;
     Ok(Access {
         database,
         allow_open: args.allow_open,
@@ -76,10 +76,14 @@ pub fn access(args: &AccessArgs, config: &Config, database: Location) -> Result<
         cors: serve.cors_origins.clone(),
         tls,
         queue: FairSettings {
-            running: 64,
+            running: serve.running,
             waiting,
-            waiting_per_key: waiting / SHARE_OF_QUEUE,
+            waiting_per_key: waiting.div_ceil(SHARE_OF_QUEUE),
             quantum: 1024,
+        },
+        rules: Rules {
+            request: Duration::from_secs(serve.request_seconds),
+            roles: serve.limits.clone(),
         },
     })
 }

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use plumb_infer::CacheType;
 use plumb_retrieve::{Fusion, Mode};
+use plumb_serve::Level;
+use plumb_serve::auth::role::{KeyLimits, Role};
 use serde::{Deserialize, Serialize};
 
 use crate::reuse::{ChunkTypeName, ReuseConfig, ReuseName};
@@ -42,6 +44,11 @@ pub struct ServeFile {
     pub tls_cert: Option<PathBuf>,
     pub tls_key: Option<PathBuf>,
     pub pools: BTreeMap<String, PoolFile>,
+    pub limits: BTreeMap<Role, KeyLimits>,
+    pub log: Option<Level>,
+    pub request_seconds: Option<u64>,
+    pub running: Option<usize>,
+    pub waiting: Option<usize>,
 }
 
 /// A generator on other machines.
@@ -215,6 +222,16 @@ pub struct Serve {
     pub tls_key: Option<PathBuf>,
     /// Generators on other machines, by name.
     pub pools: BTreeMap<String, PoolFile>,
+    /// What keys of a role may take that name no limit of their own.
+    pub limits: BTreeMap<Role, KeyLimits>,
+    /// The least that is logged.
+    pub log: Level,
+    /// From the arrival of a request to its last byte.
+    pub request_seconds: u64,
+    /// Requests of all keys that models work on at once.
+    pub running: usize,
+    /// Such requests that wait; more are refused.
+    pub waiting: usize,
 }
 
 /// What flags and the environment say.
@@ -249,21 +266,9 @@ impl Config {
         if let Some(name) = &file.name {
             check_name(name)?;
         }
-        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 8321));
         Ok(Self {
             name: file.name,
-            serve: Serve {
-                listen: file.serve.listen.unwrap_or(local),
-                models: file.serve.models.unwrap_or_default(),
-                drain_seconds: file.serve.drain_seconds.unwrap_or(30),
-                max_upload_mb: positive("serve.max_upload_mb", file.serve.max_upload_mb, 512)?,
-                database: file.serve.database,
-                allowed_hosts: file.serve.allowed_hosts,
-                cors_origins: file.serve.cors_origins,
-                tls_cert: file.serve.tls_cert,
-                tls_key: file.serve.tls_key,
-                pools: file.serve.pools,
-            },
+            serve: serve(file.serve)?,
             embedder: file.models.embedder.unwrap_or_else(|| DEFAULT_EMBEDDER.to_owned()),
             generator: file.models.generator.unwrap_or_else(|| DEFAULT_GENERATOR.to_owned()),
             endpoint: file.models.endpoint,
@@ -288,6 +293,34 @@ impl Config {
             .unwrap_or(NonZeroUsize::MIN),
         })
     }
+}
+
+fn serve(file: ServeFile) -> Result<Serve> {
+    for (role, limits) in &file.limits {
+        if let Some(name) = limits.first_zero() {
+            bail!("`serve.limits.{}.{name}` is 0; it must be at least 1", role.name());
+        }
+    }
+    Ok(Serve {
+        listen: file.listen.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 8321))),
+        models: file.models.unwrap_or_default(),
+        drain_seconds: file.drain_seconds.unwrap_or(30),
+        max_upload_mb: positive("serve.max_upload_mb", file.max_upload_mb, 512)?,
+        database: file.database,
+        allowed_hosts: file.allowed_hosts,
+        cors_origins: file.cors_origins,
+        tls_cert: file.tls_cert,
+        tls_key: file.tls_key,
+        pools: file.pools,
+        limits: file.limits,
+        log: file.log.unwrap_or_default(),
+        request_seconds: match file.request_seconds {
+            Some(0) => bail!("`serve.request_seconds` is 0; it must be at least 1"),
+            seconds => seconds.unwrap_or(600),
+        },
+        running: positive("serve.running", file.running, 64)?,
+        waiting: file.waiting.unwrap_or(256),
+    })
 }
 
 /// A name is part of a model id and of addresses.
@@ -320,7 +353,7 @@ pub fn read(path: Option<&Path>) -> Result<File> {
 }
 
 /// Reads the text of a `plumb.toml`. An error names the path of the key.
-fn parse(text: &str) -> Result<File> {
+pub fn parse(text: &str) -> Result<File> {
     let deserializer = toml::Deserializer::parse(text)?;
     serde_path_to_error::deserialize(deserializer).map_err(|error| {
         let path = error.path().to_string();
@@ -368,6 +401,11 @@ pub const TEMPLATE: &str = r#"# Settings of this project. Every key is optional;
 # listen = "127.0.0.1:8321"
 # models = []                       # generators to serve beside the one above
 # drain_seconds = 30                # for running requests, after Ctrl-C
+# request_seconds = 600             # that a request may take, its waiting included
+# running = 64                      # requests of all keys that models work on at once
+# waiting = 256                     # such requests that wait; more are refused with 429
+# limits.read.tokens_per_day = 100000   # for keys of the role `read` that name no such limit
+# log = "info"                      # error | warn | info: the least that is logged
 # max_upload_mb = 512               # of files that are uploaded at once
 # allowed_hosts = []                # names in `Host` beside those of loopback
 # cors_origins = []                 # origins of other pages that may use the server
@@ -396,7 +434,7 @@ mod tests {
             .map(|line| line.strip_prefix("# ").filter(|l| l.contains(" = ")).unwrap_or(line))
             // Their defaults come from the project's folder, or are none.
             .filter(|line| {
-                !["endpoint", "name", "database"].iter().any(|key| line.starts_with(key))
+                !["endpoint", "name", "database", "limits"].iter().any(|key| line.starts_with(key))
             })
             .map(|line| format!("{line}\n"))
             .collect();

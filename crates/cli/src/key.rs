@@ -64,6 +64,14 @@ pub struct CreateArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     tokens_per_day: Option<u64>,
 
+    /// Seconds that a request may take, from its arrival to its last byte
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    deadline: Option<u32>,
+
+    /// Seconds until the first text that is generated, and between two
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    token_deadline: Option<u32>,
+
     /// Share beside other keys when the server is full (default: 1)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     weight: Option<u32>,
@@ -102,6 +110,8 @@ fn create(args: &CreateArgs, database: &Database, context: &Context) -> Result<E
         role: args.role,
         scope: Scope::of(&args.collections),
         limits: KeyLimits {
+            deadline_seconds: args.deadline,
+            token_deadline_seconds: args.token_deadline,
             requests_per_minute: args.requests_per_minute,
             tokens_per_minute: args.tokens_per_minute,
             requests_per_day: args.requests_per_day,

@@ -34,6 +34,7 @@ mod paths;
 mod progress;
 mod project;
 mod rebuild;
+mod reload;
 mod render;
 mod rerank;
 mod reuse;

@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use plumb_index::META_COLLECTION;
-use plumb_serve::{CollectionSource, Limits, ModelSource, Settings};
+use plumb_serve::{CollectionSource, Limits, ModelSource, Outside, Settings};
 use serde_json::json;
 
 use crate::access::{AccessArgs, access, database, pools, url};
-use crate::config::{Config, KvCacheName};
+use crate::config::{self, Config, KvCacheName};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::models::{self, Located, locate};
 use crate::project::{DATA_FOLDER, Project, resolve};
+use crate::reload::{self, Started};
 use crate::reuse::{self, ReuseName};
 use crate::session;
 
@@ -52,9 +53,11 @@ pub struct ServeArgs {
 
 pub fn run(args: &ServeArgs, context: &Context) -> Result<Exit> {
     let settings = settings(args, context)?;
+    let followed = reload::source(started(args, &settings, context)?);
     let (json, context) = (context.json, context.clone());
     let access = settings.access.clone();
-    plumb_serve::run(settings, Box::new(io::stderr()), move |address| {
+    let outside = Outside { log: Box::new(io::stderr()), settings: Some(followed) };
+    plumb_serve::run(settings, outside, move |address| {
         let url = url(address, &access);
         // Nothing can be done about a closed standard output.
         let _ = if json {
@@ -102,11 +105,35 @@ pub fn settings(args: &ServeArgs, context: &Context) -> Result<Settings> {
         access: access(&args.access, &config, database)?,
         pools: pools(&config, context)?,
         shelf: Some(models::shelf(context)),
-        limits: Limits {
-            drain: Duration::from_secs(config.serve.drain_seconds),
-            upload_bytes: config.serve.max_upload_mb.saturating_mul(1_000_000),
-            ..Limits::default()
-        },
+        limits: limits(&config),
+        log: config.serve.log,
+    })
+}
+
+/// What requests may take.
+pub fn limits(config: &Config) -> Limits {
+    Limits {
+        drain: Duration::from_secs(config.serve.drain_seconds),
+        request: Duration::from_secs(config.serve.request_seconds),
+        upload_bytes: config.serve.max_upload_mb.saturating_mul(1_000_000),
+        ..Limits::default()
+    }
+}
+
+/// What is followed while the server runs.
+fn started(args: &ServeArgs, settings: &Settings, context: &Context) -> Result<Started> {
+    let root = match Project::find(context) {
+        Ok(project) => project.root,
+        Err(_) => context.folder.clone(),
+    };
+    let path = context.config_path.clone().unwrap_or_else(|| root.join("plumb.toml"));
+    Ok(Started {
+        file: config::read(path.is_file().then_some(&*path))?,
+        config: resolve(context, &root)?,
+        path,
+        access: args.access.clone(),
+        context: context.clone(),
+        collection: settings.collections.first().map(|collection| collection.name.clone()),
     })
 }
 
@@ -191,7 +218,7 @@ mod tests {
     {
         let file = |text: &str| {
             let file = toml::from_str(text).unwrap();
-            Config::resolve(file, &crate::config::Overrides::default(), 1).unwrap()
+            Config::resolve(file, &config::Overrides::default(), 1).unwrap()
         };
         let of = |text: &str, root: &str, first: Option<&str>| {
             collection_name(&file(text), Path::new(root), first)

@@ -19,6 +19,7 @@ use crate::encoding::ServedEmbedder;
 use crate::error::Error;
 use crate::failure::{Failure, Kind, chain};
 use crate::generator::Generator;
+use crate::live::Live;
 use crate::settings::CollectionSource;
 use crate::state::App;
 use crate::upstream::{Pool, PoolWriter};
@@ -43,7 +44,7 @@ pub struct Collection {
     pub embedder: Arc<Embedder>,
     pub embedder_id: ModelId,
     pub analyzer: Analyzer,
-    pub settings: StoredSettings,
+    settings: Live<StoredSettings>,
     /// The longest passage, in tokens of the embedder.
     pub chunk_tokens: usize,
     /// When it was opened, in seconds since 1970.
@@ -51,7 +52,7 @@ pub struct Collection {
     /// Words answers; quotes are the answers without it.
     generator: Option<Arc<Generator>>,
     /// Words answers in its place.
-    pool: Option<PoolWriter>,
+    pool: Option<Live<PoolWriter>>,
     /// How the generator reuses what it read of evidence.
     reuse: Option<Reuse>,
     /// Where vectors of sentences are kept, if anywhere.
@@ -95,17 +96,54 @@ impl Collection {
             embedder: model.embedder.clone(),
             embedder_id: model.id.clone(),
             analyzer: Analyzer::english(),
-            settings: source.settings.clone(),
+            settings: source.settings.clone().into(),
             chunk_tokens: source.chunk_tokens,
             opened: clock::unix_seconds(),
             generator,
-            pool,
+            pool: pool.map(Live::new),
             reuse: reuse.flatten(),
             vectors: vectors(source, &model.id),
             reader: Mutex::new(reader),
             answers: Mutex::new(Journal::open(&source.folder.join("answers.log")).map_err(failed)?),
             unread: Mutex::new(unread.map_err(|source| Error::Unread { name: name(), source })?),
         })
+    }
+
+    /// How questions are answered now.
+    pub fn settings(&self) -> Arc<StoredSettings> {
+        self.settings.get()
+    }
+
+    /// How questions would be answered under `new`, as far as that needs no
+    /// other models: who words answers, and how it reads, stays.
+    pub fn renewed(&self, new: &StoredSettings) -> StoredSettings {
+        let old = self.settings();
+        let has_writer = self.generator.is_some() || self.pool.is_some();
+        StoredSettings {
+            generator: old.generator.clone(),
+            endpoint: old.endpoint.clone(),
+            kv_cache: old.kv_cache.clone(),
+            chunk_reuse: old.chunk_reuse.clone(),
+            writes: new.writes && has_writer,
+            ..new.clone()
+        }
+    }
+
+    /// The pool that words answers, if one does.
+    pub fn pool_name(&self) -> Option<String> {
+        self.pool.as_ref().map(|writer| writer.get().pool().name().to_owned())
+    }
+
+    /// Answers questions from now on so, and lets the one of `pools` write that
+    /// has the name of the one before.
+    pub fn renew(&self, settings: StoredSettings, pools: &[Pool]) {
+        if let Some(writer) = &self.pool {
+            let name = self.pool_name();
+            if let Some(pool) = pools.iter().find(|pool| Some(pool.name()) == name.as_deref()) {
+                writer.set(PoolWriter::new(pool.clone(), Handle::current()));
+            }
+        }
+        self.settings.set(settings);
     }
 
     /// The last commit, by whichever process.
@@ -234,7 +272,7 @@ impl Collection {
                     answers at temperature 0: leave `temperature` out";
                 return Err(Failure::invalid("temperature", message));
             }
-            return Ok(Some(Box::new(pool.clone())));
+            return Ok(Some(Box::new(pool.get().as_ref().clone())));
         }
         let Some(generator) = &self.generator else { return Ok(None) };
         let writer = generator.writer(is_cancelled.clone()).reusing(self.reuse.clone());

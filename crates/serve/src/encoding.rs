@@ -113,7 +113,7 @@ pub async fn rerank(
 
 /// Refuses none and too many.
 pub fn check_number(param: &str, number: usize, app: &App) -> Result<(), Failure> {
-    let most = app.settings.limits.texts;
+    let most = app.limits().texts;
     if (1..=most).contains(&number) {
         return Ok(());
     }
@@ -131,7 +131,7 @@ async fn wait<T>(
     done: oneshot::Receiver<Result<Encoded<T>, Error>>,
     started: Instant,
 ) -> Result<Encoded<T>, Failure> {
-    let limit = app.settings.limits.request;
+    let limit = app.limits().request;
     let result = tokio::select! {
         result = tokio::time::timeout_at((started + limit).into(), done) => result,
         () = app.drain.over() => {

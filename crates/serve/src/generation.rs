@@ -98,14 +98,14 @@ impl Generating {
         if self.left == 0 {
             return Ok(None);
         }
-        let deadline = (self.arrived + self.app.settings.limits.request).into();
+        let deadline = (self.arrived + self.app.limits().request).into();
         let event = tokio::select! {
             event = tokio::time::timeout_at(deadline, self.events.recv()) => event,
             () = self.app.drain.over() => {
                 return Err(Failure::unavailable("the server stopped before the end"));
             }
         };
-        let seconds = self.app.settings.limits.request.as_secs();
+        let seconds = self.app.limits().request.as_secs();
         let passed = |_| Failure::new(Kind::Deadline, format!("it took more than {seconds} s"));
         let ended = || Failure::unavailable("the engine of this model has stopped");
         match event.map_err(passed)?.ok_or_else(ended)? {
@@ -151,7 +151,7 @@ impl Generating {
 
 /// The tokens that a prompt and its completion may have together.
 pub fn room(generator: &Generator, app: &App) -> usize {
-    generator.model.context().min(app.settings.limits.engine.cache_tokens)
+    generator.model.context().min(app.limits().engine.cache_tokens)
 }
 
 /// Refuses what does not fit, with the numbers: nothing is cut off.

@@ -15,6 +15,8 @@
 //!   shape that the API's clients expect; `sse` streams; `shutdown` drains;
 //! - `native` is Plumb's own API: documents, searches, questions; `jobs` is what
 //!   takes longer than a request; `query` reads what stands in an address;
+//! - [`reload`] takes over settings that change, and `live` holds what can be
+//!   replaced;
 //! - [`shelf`] is what is known of models that are not served;
 //! - `observe` counts and measures, for `/metrics`, and writes a line of log for
 //!   each request;
@@ -48,12 +50,14 @@ mod generator;
 mod health;
 mod jobs;
 pub mod limits;
+pub mod live;
 pub mod mcp;
 mod native;
 mod observe;
 mod openai;
 mod page;
 mod query;
+pub mod reload;
 mod rerank;
 mod router;
 mod run;
@@ -67,7 +71,8 @@ pub mod upstream;
 mod workers;
 
 pub use error::Error;
+pub use observe::Level;
 pub use router::openapi;
-pub use run::{mcp_stdio, run};
+pub use run::{Outside, mcp_stdio, run};
 pub use settings::{CollectionSource, Limits, ModelSource, Settings};
 pub use state::App;

@@ -12,13 +12,13 @@ use tokio::task::JoinHandle;
 use crate::error::Error;
 use crate::jobs;
 use crate::mcp;
-use crate::observe::Log;
+use crate::observe::{Level, Log};
+use crate::reload::{self, HangUp, Source, Watching};
 use crate::router::router;
 use crate::settings::Settings;
 use crate::shutdown::signal;
 use crate::state::App;
 use crate::tls::TlsListener;
-use crate::upstream;
 
 /// Threads that read and write connections: engines and workers have the cores.
 const SERVER_THREADS: usize = 2;
@@ -27,13 +27,21 @@ const SERVER_THREADS: usize = 2;
 /// is killed forgets.
 const SAVE_USAGE: Duration = Duration::from_secs(5);
 
+/// What the server has of the world around it.
+pub struct Outside {
+    /// Gets a JSON object a line.
+    pub log: Box<dyn Write + Send>,
+    /// Says when settings have changed; they never do without it.
+    pub settings: Option<Source>,
+}
+
 /// Serves until Ctrl-C or SIGTERM, and lets running requests finish.
 ///
 /// `on_listen` is told the address as soon as connections are taken, before
-/// models are loaded; `log` gets a JSON object a line.
+/// models are loaded.
 pub fn run(
     settings: Settings,
-    log: Box<dyn Write + Send>,
+    outside: Outside,
     on_listen: impl FnOnce(SocketAddr),
 ) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -42,14 +50,19 @@ pub fn run(
         .enable_all()
         .build()
         .map_err(|source| Error::Start { source })?;
-    let app = Arc::new(App::new(settings, Log::new(log))?);
-    let served = runtime.block_on(serve(&app, on_listen));
+    let app = Arc::new(App::new(settings, Log::new(outside.log))?);
+    let served = runtime.block_on(serve(&app, outside.settings, on_listen));
     // What did not end by the deadline is not waited for.
     runtime.shutdown_background();
     served
 }
 
-async fn serve(app: &Arc<App>, on_listen: impl FnOnce(SocketAddr)) -> Result<(), Error> {
+async fn serve(
+    app: &Arc<App>,
+    source: Option<Source>,
+    on_listen: impl FnOnce(SocketAddr),
+) -> Result<(), Error> {
+    let hang_up = HangUp::listen();
     let listen = app.settings.listen;
     let failed = |source| Error::Listen { listen, source };
     let listener = TcpListener::bind(listen).await.map_err(failed)?;
@@ -57,9 +70,8 @@ async fn serve(app: &Arc<App>, on_listen: impl FnOnce(SocketAddr)) -> Result<(),
     on_listen(address);
     app.log.write("listening", json!({"address": address.to_string()}));
     let serving = accept(app, listener).map_err(failed)?;
-    for pool in &app.pools {
-        tokio::spawn(upstream::watch(pool.clone()));
-    }
+    let mut watching = Watching::default();
+    watching.begin(&app.pools());
     let counting = tokio::spawn(count(app.clone()));
     let loading = load(app);
     tokio::select! {
@@ -67,13 +79,15 @@ async fn serve(app: &Arc<App>, on_listen: impl FnOnce(SocketAddr)) -> Result<(),
         () = signal() => return Ok(()),
     }
     let mut working = jobs::start(app);
+    let following = tokio::spawn(reload::follow(app.clone(), source, hang_up, watching));
     signal().await;
     app.drain.begin();
     app.log.write("stopping", json!({"running": app.drain.running()}));
-    let in_time = app.drain.finish(app.settings.limits.drain).await;
+    let in_time = app.drain.finish(app.limits().drain).await;
     app.log.write("stopped", json!({"all_finished": in_time}));
     working.abort_all();
     counting.abort();
+    following.abort();
     save_usage(app).await;
     serving.abort();
     Ok(())
@@ -127,7 +141,8 @@ async fn save_usage(app: &Arc<App>) {
     let guard = app.guard.clone();
     let saved = tokio::task::spawn_blocking(move || guard.limiter.flush()).await;
     if let Ok(Err(error)) = saved {
-        app.log.write("usage_not_saved", json!({"error": crate::failure::chain(&error)}));
+        let told = json!({"error": crate::failure::chain(&error)});
+        app.log.write_at(Level::Error, "usage_not_saved", told);
     }
 }
 

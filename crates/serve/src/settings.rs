@@ -9,6 +9,7 @@ use plumb_answer::{ModelId, StoredSettings};
 use plumb_infer::{CacheType, EngineSettings};
 
 use crate::auth::guard::Access;
+use crate::observe::Level;
 use crate::shelf::Shelf;
 use crate::upstream::PoolSettings;
 
@@ -31,6 +32,8 @@ pub struct Settings {
     pub pools: Vec<PoolSettings>,
     /// Models that are not served, and how to fetch some.
     pub shelf: Option<Shelf>,
+    /// The least that is logged.
+    pub log: Level,
 }
 
 impl ModelSource {
@@ -78,7 +81,7 @@ pub struct CollectionSource {
 }
 
 /// What one request, and all together, may take.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
     /// Of each engine.
     pub engine: EngineSettings,

@@ -13,9 +13,10 @@ use crate::error::Error;
 use crate::failure::Failure;
 use crate::generator::Generator;
 use crate::jobs::Jobs;
+use crate::live::Live;
 use crate::native::Runs;
 use crate::observe::{Log, Metrics, resident_bytes};
-use crate::settings::{ModelSource, Settings};
+use crate::settings::{Limits, ModelSource, Settings};
 use crate::shutdown::Drain;
 use crate::upstream::Pool;
 use crate::workers::Workers;
@@ -26,6 +27,8 @@ pub(crate) const COLLECTION_PREFIX: &str = "docs/";
 /// The server's state. Handlers get it as `State<Arc<App>>`.
 #[derive(Debug)]
 pub struct App {
+    /// As the server was started; [`App::limits`] and [`App::pools`] may have
+    /// changed since.
     pub settings: Settings,
     pub metrics: Metrics,
     pub log: Log,
@@ -41,8 +44,9 @@ pub struct App {
     pub jobs: Jobs,
     /// Questions whose events can be read.
     pub runs: Arc<Runs>,
+    limits: Live<Limits>,
     /// Generators on other machines.
-    pub pools: Vec<Pool>,
+    pools: Live<Vec<Pool>>,
     /// `None` until everything is open.
     loaded: RwLock<Option<Arc<Loaded>>>,
 }
@@ -81,10 +85,13 @@ impl App {
     /// The state before anything is loaded. Call it outside of any runtime.
     pub fn new(settings: Settings, log: Log) -> Result<Self, Error> {
         let workers = Workers::new(settings.limits.workers, settings.limits.waiting_work);
-        let pools = settings.pools.iter().cloned().map(Pool::new).collect::<Result<_, _>>()?;
-        Ok(Self {
+        let pools: Vec<Pool> =
+            settings.pools.iter().cloned().map(Pool::new).collect::<Result<_, _>>()?;
+        let level = settings.log;
+        let app = Self {
             guard: Arc::new(Guard::open(&settings)?),
-            pools,
+            pools: pools.into(),
+            limits: settings.limits.clone().into(),
             metrics: Metrics::default(),
             log,
             preparing: Workers::new(2, settings.limits.waiting_work * 4),
@@ -94,13 +101,35 @@ impl App {
             jobs: Jobs::default(),
             runs: Arc::default(),
             loaded: RwLock::new(None),
-        })
+        };
+        app.log.set_level(level);
+        Ok(app)
+    }
+
+    /// What requests may take now.
+    pub fn limits(&self) -> Arc<Limits> {
+        self.limits.get()
+    }
+
+    /// Generators on other machines.
+    pub fn pools(&self) -> Arc<Vec<Pool>> {
+        self.pools.get()
+    }
+
+    /// Requests from now on may take so much.
+    pub(crate) fn set_limits(&self, limits: Limits) {
+        self.limits.set(limits);
+    }
+
+    /// Requests from now on go to these.
+    pub(crate) fn set_pools(&self, pools: Vec<Pool>) {
+        self.pools.set(pools);
     }
 
     /// Opens models and collections; takes seconds. Requests are served from
     /// its end on.
     pub fn load(&self) -> Result<(), Error> {
-        let loaded = Loaded::open(&self.settings, &self.pools)?;
+        let loaded = Loaded::open(&self.settings, &self.pools())?;
         *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(loaded));
         Ok(())
     }

@@ -13,6 +13,7 @@ mod folders;
 mod indexing;
 mod models;
 mod native;
+mod operating;
 mod outputs;
 mod project;
 mod run;

@@ -78,6 +78,13 @@ impl Server {
         data.into_iter().map(|event| serde_json::from_str(event).unwrap()).collect()
     }
 
+    /// Sends it a signal, such as `HUP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let mut kill = std::process::Command::new("kill");
+        assert!(kill.args(["-s", name, &id]).status().unwrap().success());
+    }
+
     /// Asks it to stop, and gives what it logged.
     pub(crate) fn stop(mut self) -> String {
         let id = self.child.id().to_string();

@@ -15,6 +15,7 @@ use crate::auth::role::Principal;
 use crate::auth::{Denied, Failed, key, session};
 use crate::data::{self, Audit, Database, UnixMillis};
 use crate::failure::{Failure, Kind, Shape};
+use crate::live::Live;
 
 /// The paths at and below which a key is asked for. The others say nothing
 /// about documents: whether the service is up, what its API is, and the page's
@@ -30,7 +31,7 @@ pub struct Gate {
     /// Where the keys are.
     pub database: Database,
     /// Which hosts and pages are answered.
-    pub origins: Origins,
+    pub origins: Arc<Live<Origins>>,
     /// Let everyone in, as `local`, who sends no key.
     pub allow_open: bool,
     /// The time.
@@ -45,7 +46,7 @@ impl Gate {
         uri: &Uri,
         headers: &HeaderMap,
     ) -> Result<(Principal, Origin), Failed> {
-        let origin = self.origins.check(uri, headers)?;
+        let origin = self.origins.get().check(uri, headers)?;
         match self.known(method, headers, &origin) {
             // Clients that cannot do without a key send any, and a cookie may be
             // left over from earlier: where no key is asked for, neither is worse
@@ -138,7 +139,7 @@ async fn check(
     // A session is what one gets a key's rights by.
     let is_private = PRIVATE.iter().any(|root| below(root)) && path != SESSION;
     if !is_private {
-        return Ok((None, guard.gate.origins.check(&uri, &headers)?));
+        return Ok((None, guard.gate.origins.get().check(&uri, &headers)?));
     }
     let guard = Arc::clone(guard);
     let asked = tokio::task::spawn_blocking(move || guard.gate.principal(&method, &uri, &headers));
@@ -191,7 +192,7 @@ pub(crate) fn in_shape_of(path: &str, failure: Failure) -> Response {
 
 /// The answer to a browser that asks whether a page may send a request.
 fn preflight(gate: &Gate, request: &Request) -> Response {
-    match gate.origins.check(request.uri(), request.headers()) {
+    match gate.origins.get().check(request.uri(), request.headers()) {
         Ok(origin) => {
             let mut response = StatusCode::NO_CONTENT.into_response();
             allow(response.headers_mut(), &origin);

@@ -1,7 +1,10 @@
 //! Everything that stands before the handlers, put together.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -10,9 +13,11 @@ use crate::auth::gate::{self, Gate};
 use crate::auth::headers::{self, Transport};
 use crate::auth::listen;
 use crate::auth::origin::Origins;
+use crate::auth::role::{KeyLimits, Principal, Role};
 use crate::clock;
 use crate::data::{Database, Location};
 use crate::limits::{self, FairQueue, FairSettings, Limiter};
+use crate::live::Live;
 use crate::settings::Settings;
 use crate::tls;
 
@@ -32,6 +37,27 @@ pub struct Access {
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Requests of all keys that models work on at once, and that wait.
     pub queue: FairSettings,
+    /// What keys may take.
+    pub rules: Rules,
+}
+
+/// What keys may take that say nothing of it themselves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rules {
+    /// From the arrival of a request to its last byte, of whoever asks.
+    pub request: Duration,
+    /// Of keys that have a role.
+    pub roles: BTreeMap<Role, KeyLimits>,
+}
+
+impl Rules {
+    /// What `who` may take: what the key says, and else what its role does.
+    pub fn limits(&self, who: &Principal) -> KeyLimits {
+        match self.roles.get(&who.role()).filter(|_| who.id != Principal::LOCAL) {
+            Some(role) => who.limits.or(role),
+            None => who.limits,
+        }
+    }
 }
 
 /// Why the service does not open.
@@ -64,8 +90,12 @@ pub struct Guard {
     pub limiter: Limiter,
     /// Whose turn it is.
     pub queue: FairQueue,
+    /// What keys may take that say nothing of it themselves.
+    pub rules: Live<Rules>,
     /// What the service proves itself with, if it speaks TLS.
     pub identity: Option<tls::Identity>,
+    /// Where it listens.
+    pub listen: SocketAddr,
 }
 
 impl std::fmt::Debug for Guard {
@@ -88,17 +118,43 @@ impl Guard {
             Some((certificate, key)) => Some(tls::Identity::read(certificate, key)?),
             None => None,
         };
-        let origins = if settings.listen.ip().is_loopback() {
-            Origins::loopback(&access.hosts, access.cors.clone())
-        } else {
-            Origins { hosts: access.hosts.clone(), cors: access.cors.clone() }
-        };
+        let origins = origins(settings.listen, &access.hosts, access.cors.clone());
         Ok(Self {
             limiter: Limiter::new(database.clone()),
             queue: FairQueue::new(access.queue),
-            gate: Gate { database, origins, allow_open: access.allow_open, clock: clock::now },
+            gate: Gate {
+                database,
+                origins: Arc::new(origins.into()),
+                allow_open: access.allow_open,
+                clock: clock::now,
+            },
+            rules: access.rules.clone().into(),
+            listen: settings.listen,
             identity,
         })
+    }
+
+    /// Lets in from now on who may be let in under other settings.
+    pub(crate) fn renew(
+        &self,
+        rules: Rules,
+        (hosts, cors): (&[String], Vec<String>),
+        queue: FairSettings,
+    ) {
+        self.rules.set(rules);
+        self.gate.origins.set(origins(self.listen, hosts, cors));
+        self.queue.renew(queue);
+    }
+
+    /// Reads certificates again, if the service speaks TLS.
+    pub(crate) fn renew_identity(
+        &self,
+        files: Option<&(PathBuf, PathBuf)>,
+    ) -> Result<(), tls::Error> {
+        match (&self.identity, files) {
+            (Some(identity), Some((certificate, key))) => identity.renew(certificate, key),
+            _ => Ok(()),
+        }
     }
 
     /// What the service remembers.
@@ -117,5 +173,14 @@ impl Guard {
             .layer(from_fn_with_state(Arc::clone(self), limits::layer))
             .layer(from_fn_with_state(Arc::clone(self), gate::layer))
             .layer(from_fn_with_state(self.transport(), headers::layer))
+    }
+}
+
+/// Which hosts and pages are answered at an address.
+fn origins(listen: SocketAddr, hosts: &[String], cors: Vec<String>) -> Origins {
+    if listen.ip().is_loopback() {
+        Origins::loopback(hosts, cors)
+    } else {
+        Origins { hosts: hosts.to_vec(), cors }
     }
 }

@@ -80,6 +80,42 @@ pub struct KeyLimits {
     /// Share beside other keys when the service is full; 1 unless said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight: Option<u32>,
+    /// Seconds from the arrival of a request to its last byte.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline_seconds: Option<u32>,
+    /// Seconds until the first text that is generated, and between two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_deadline_seconds: Option<u32>,
+}
+
+impl KeyLimits {
+    /// These, and those of `others` where these say nothing.
+    #[must_use]
+    pub fn or(self, others: &Self) -> Self {
+        Self {
+            requests_per_minute: self.requests_per_minute.or(others.requests_per_minute),
+            tokens_per_minute: self.tokens_per_minute.or(others.tokens_per_minute),
+            requests_per_day: self.requests_per_day.or(others.requests_per_day),
+            tokens_per_day: self.tokens_per_day.or(others.tokens_per_day),
+            weight: self.weight.or(others.weight),
+            deadline_seconds: self.deadline_seconds.or(others.deadline_seconds),
+            token_deadline_seconds: self.token_deadline_seconds.or(others.token_deadline_seconds),
+        }
+    }
+
+    /// The first limit that is 0, under which nothing could be done.
+    pub fn first_zero(&self) -> Option<&'static str> {
+        let all = [
+            ("requests_per_minute", self.requests_per_minute.map(u64::from)),
+            ("tokens_per_minute", self.tokens_per_minute.map(u64::from)),
+            ("requests_per_day", self.requests_per_day.map(u64::from)),
+            ("tokens_per_day", self.tokens_per_day),
+            ("weight", self.weight.map(u64::from)),
+            ("deadline_seconds", self.deadline_seconds.map(u64::from)),
+            ("token_deadline_seconds", self.token_deadline_seconds.map(u64::from)),
+        ];
+        all.into_iter().find(|(_, limit)| *limit == Some(0)).map(|(name, _)| name)
+    }
 }
 
 /// Who asks.

@@ -102,7 +102,7 @@ pub(crate) async fn log_out(
     request: axum::extract::Request,
 ) -> Result<Response, Failure> {
     let headers: HeaderMap = request.headers().clone();
-    let origin = app.guard.gate.origins.check(request.uri(), &headers)?;
+    let origin = app.guard.gate.origins.get().check(request.uri(), &headers)?;
     check_csrf(request.method(), &origin, &headers)?;
     let guard = Arc::clone(&app.guard);
     let work = move || session::log_out(guard.database(), &headers, guard.transport());
@@ -154,6 +154,9 @@ pub(crate) async fn create(
     })?;
     if body.name.trim().is_empty() || body.name.len() > MAX_NAME {
         return Err(Failure::invalid("name", format!("a name has 1 to {MAX_NAME} bytes")));
+    }
+    if let Some(name) = body.limits.first_zero() {
+        return Err(Failure::invalid("limits", format!("`{name}` is 0; it must be at least 1")));
     }
     let now = (app.guard.gate.clock)();
     let new = NewKey {

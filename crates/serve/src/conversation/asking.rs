@@ -173,7 +173,7 @@ impl Asking {
         if self.is_over {
             return Ok(None);
         }
-        let limit = self.app.settings.limits.request;
+        let limit = self.app.limits().request;
         let deadline = (self.arrived + limit).into();
         let told = tokio::select! {
             told = tokio::time::timeout_at(deadline, self.events.recv()) => told,
@@ -219,7 +219,7 @@ fn answer(
         snapshot: &snapshot,
         question: &question.text,
         history: &question.history,
-        settings: &collection.settings,
+        settings: &collection.settings(),
         sampling: how.sampling.as_ref(),
     };
     let answer = collection.ask(app, &asked, is_cancelled, &mut on_event)?.answer;

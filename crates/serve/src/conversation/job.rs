@@ -69,7 +69,7 @@ fn job(
     let beginning = if expect == Expect::Call { BEGINNING } else { "" };
     let prompt = prompt(model, conversation, beginning)?;
     let left = room(generator, app).saturating_sub(prompt.len()).max(1);
-    let default = app.settings.limits.default_tokens.min(left);
+    let default = app.limits().default_tokens.min(left);
     let options = Options {
         max_tokens: conversation.max_tokens.unwrap_or(default),
         sampling: conversation.sampling.clone(),

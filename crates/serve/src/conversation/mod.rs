@@ -117,7 +117,7 @@ fn check(conversation: &Conversation, app: &App) -> Result<(), Failure> {
     if conversation.messages.is_empty() {
         return Err(Failure::invalid("messages", "there are no messages"));
     }
-    let (n, most) = (conversation.n, app.settings.limits.choices);
+    let (n, most) = (conversation.n, app.limits().choices);
     if !(1..=most).contains(&n) {
         return Err(Failure::invalid("n", format!("`n` is {n}; it must be from 1 to {most}")));
     }

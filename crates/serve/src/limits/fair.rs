@@ -115,6 +115,12 @@ impl FairQueue {
         Ok(entered)
     }
 
+    /// Lets so much in from now on. What waits or runs already goes on.
+    pub fn renew(&self, settings: FairSettings) {
+        self.lock().settings = settings;
+        self.let_in();
+    }
+
     /// Requests that wait and that run.
     pub fn load(&self) -> (usize, usize) {
         let state = self.lock();

@@ -44,9 +44,10 @@ impl Meter {
 
 /// The layer. What has no [`Principal`] is public and has no limits.
 pub async fn layer(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
-    let Some(who) = request.extensions().get::<Principal>().cloned() else {
+    let Some(mut who) = request.extensions().get::<Principal>().cloned() else {
         return next.run(request).await;
     };
+    who.limits = guard.rules.get().limits(&who);
     let path = request.uri().path().to_owned();
     // What no model reads, such as a file that is sent, has no tokens.
     let takes_tokens = waits_its_turn(request.method(), &path);

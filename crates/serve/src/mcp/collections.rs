@@ -111,7 +111,7 @@ impl Library for Served {
 
     fn ask(&self, granted: &Granted, question: &str) -> Result<Value, String> {
         let (collection, snapshot) = self.open(granted)?;
-        let settings = &collection.settings;
+        let settings = &collection.settings();
         let asked = Asked { snapshot: &snapshot, question, history: &[], settings, sampling: None };
         let never = Arc::new(AtomicBool::new(false));
         let mut on_event = |_: plumb_answer::Event<'_>| ControlFlow::Continue(());

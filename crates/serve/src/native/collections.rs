@@ -96,7 +96,7 @@ pub(super) async fn list(
 #[utoipa::path(get, path = "/api/v1/limits", tag = "collections",
     responses((status = 200, body = LimitsInfo)))]
 pub(super) async fn limits(State(app): State<Arc<App>>, _: Principal) -> Json<LimitsInfo> {
-    let limits = &app.settings.limits;
+    let limits = app.limits();
     Json(LimitsInfo {
         file_bytes: plumb_ingest::Limits::default().file_bytes,
         upload_bytes: limits.upload_bytes,
@@ -117,7 +117,7 @@ fn described(collection: &Collection) -> Result<CollectionInfo, Failure> {
         snapshot: info.id.to_string(),
         commits: info.sequence,
         embedder: collection.embedder_id.name.clone(),
-        generator: collection.generator_name(&collection.settings),
+        generator: collection.generator_name(&collection.settings()),
         reranker: None,
         kinds: kinds(&snapshot)?,
         unread: collection.unread()?.len(),

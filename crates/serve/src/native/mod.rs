@@ -123,7 +123,7 @@ fn within<T: PartialOrd + Display>(
 
 /// Refuses a question that is empty or too long.
 fn check_text(app: &App, field: &str, text: &str) -> Result<(), Failure> {
-    let most = app.settings.limits.question_bytes;
+    let most = app.limits().question_bytes;
     if text.trim().is_empty() {
         return Err(Failure::invalid(field, format!("`{field}` is empty")));
     }

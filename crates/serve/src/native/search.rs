@@ -158,7 +158,7 @@ fn found(collection: &Collection, request: &SearchRequest) -> Result<Hits, Failu
     let top_k = within("top_k", request.top_k, (1, MOST))?.unwrap_or(10);
     let mode = match within("dense_weight", request.dense_weight, (0.0, 1.0))? {
         Some(dense_weight) => Mode::Fused(Fusion::Weighted { dense_weight }),
-        None => collection.settings.resolve().map_or(Mode::default(), |set| set.mode),
+        None => collection.settings().resolve().map_or(Mode::default(), |set| set.mode),
     };
     let filter = request.r#where.as_deref().map(Filter::parse).transpose();
     let filter = filter.map_err(|error| bad_filter(&error))?;

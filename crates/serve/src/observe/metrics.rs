@@ -26,6 +26,7 @@ pub struct Metrics {
     pub generated_tokens: Counter,
     pub cancelled: Counter,
     pub answers: Counter,
+    pub reloads: Counter,
 }
 
 impl Default for Metrics {
@@ -89,6 +90,11 @@ impl Default for Metrics {
                 "Answers from documents, by collection and status.",
                 &["collection", "status"],
             ),
+            reloads: Counter::new(
+                "plumb_reloads_total",
+                "Settings that were read again, by what came of it.",
+                &["outcome"],
+            ),
         }
     }
 }
@@ -122,6 +128,7 @@ impl Metrics {
             &self.generated_tokens,
             &self.cancelled,
             &self.answers,
+            &self.reloads,
         ] {
             counter.write(&mut out);
         }

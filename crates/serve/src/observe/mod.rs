@@ -6,7 +6,7 @@ mod metrics;
 mod registry;
 mod request;
 
-pub use log::Log;
+pub use log::{Level, Log};
 pub use metrics::Metrics;
 pub(crate) use metrics::resident_bytes;
 pub(crate) use request::{Labels, observed};

@@ -15,6 +15,7 @@ use serde_json::json;
 
 use crate::clock;
 use crate::failure::Failure;
+use crate::observe::Level;
 use crate::shutdown::Running;
 use crate::state::App;
 
@@ -49,7 +50,15 @@ impl Drop for Observation {
         if let Some(kind) = self.failure {
             metrics.failures.add(&[&self.endpoint, kind], 1);
         }
-        self.app.log.write(
+        let level = match self.status {
+            500.. => Level::Error,
+            // Who goes before the end is refused nothing.
+            499 => Level::Info,
+            400.. => Level::Warn,
+            _ => Level::Info,
+        };
+        self.app.log.write_at(
+            level,
             "request",
             json!({
                 "id": self.id,

@@ -68,7 +68,7 @@ fn check(request: &CompletionRequest, app: &App) -> Result<(), Failure> {
     if request.echo.unwrap_or(false) {
         return Err(Failure::invalid("echo", "`echo` is not served: the prompt is yours already"));
     }
-    let (n, most) = (request.n.unwrap_or(1), app.settings.limits.choices);
+    let (n, most) = (request.n.unwrap_or(1), app.limits().choices);
     if !(1..=most).contains(&n) {
         return Err(Failure::invalid("n", format!("`n` is {n}; it must be from 1 to {most}")));
     }

@@ -66,7 +66,8 @@ pub(crate) async fn get(
 
 fn all(app: &App, loaded: &Loaded, who: &Principal) -> Vec<Model> {
     let visible = loaded.collections.iter().filter(|collection| who.sees(&collection.name));
-    let pools = app.pools.iter().map(|pool| Model {
+    let pools = app.pools();
+    let pools = pools.iter().map(|pool| Model {
         id: pool.name().to_owned(),
         object: "model",
         created: 0,

@@ -17,6 +17,8 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::live::Live;
+
 /// From the connection to the end of its handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
@@ -41,7 +43,7 @@ pub enum Error {
 
 /// What a server proves itself with.
 #[derive(Clone)]
-pub struct Identity(Arc<ServerConfig>);
+pub struct Identity(Arc<Live<Arc<ServerConfig>>>);
 
 impl std::fmt::Debug for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -53,29 +55,36 @@ impl Identity {
     /// Reads a chain of certificates and its key, in PEM form. TLS 1.2 and 1.3
     /// are spoken, and HTTP/1.1 on top.
     pub fn read(certificate: &Path, key: &Path) -> Result<Self, Error> {
-        let unread = |source| Error::Certificate { path: certificate.to_owned(), source };
-        let chain = CertificateDer::pem_file_iter(certificate).map_err(unread)?;
-        let chain: Vec<_> = chain.collect::<Result<_, _>>().map_err(unread)?;
-        if chain.is_empty() {
-            return Err(Error::NoCertificate { path: certificate.to_owned() });
-        }
-        let secret = PrivateKeyDer::from_pem_file(key)
-            .map_err(|source| Error::Key { path: key.to_owned(), source })?;
-        let pair = |source| Error::Pair {
-            certificate: certificate.to_owned(),
-            key: key.to_owned(),
-            source,
-        };
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(pair)?
-            .with_no_client_auth()
-            .with_single_cert(chain, secret)
-            .map_err(pair)?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self(Arc::new(config)))
+        Ok(Self(Arc::new(config(certificate, key)?.into())))
     }
+
+    /// Proves itself to new connections with what the files hold now.
+    pub fn renew(&self, certificate: &Path, key: &Path) -> Result<(), Error> {
+        self.0.set(config(certificate, key)?);
+        Ok(())
+    }
+}
+
+fn config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, Error> {
+    let unread = |source| Error::Certificate { path: certificate.to_owned(), source };
+    let chain = CertificateDer::pem_file_iter(certificate).map_err(unread)?;
+    let chain: Vec<_> = chain.collect::<Result<_, _>>().map_err(unread)?;
+    if chain.is_empty() {
+        return Err(Error::NoCertificate { path: certificate.to_owned() });
+    }
+    let secret = PrivateKeyDer::from_pem_file(key)
+        .map_err(|source| Error::Key { path: key.to_owned(), source })?;
+    let pair =
+        |source| Error::Pair { certificate: certificate.to_owned(), key: key.to_owned(), source };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(pair)?
+        .with_no_client_auth()
+        .with_single_cert(chain, secret)
+        .map_err(pair)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
 }
 
 /// A socket whose connections speak TLS.
@@ -91,15 +100,14 @@ impl TlsListener {
     pub fn new(listener: TcpListener, identity: &Identity) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let (send, ready) = mpsc::channel(64);
-        let acceptor = TlsAcceptor::from(Arc::clone(&identity.0));
-        let accepting = tokio::spawn(accept(listener, acceptor, send));
+        let accepting = tokio::spawn(accept(listener, identity.clone(), send));
         Ok(Self { ready, address, accepting })
     }
 }
 
 async fn accept(
     listener: TcpListener,
-    acceptor: TlsAcceptor,
+    identity: Identity,
     ready: mpsc::Sender<(TlsStream<TcpStream>, SocketAddr)>,
 ) {
     let places = Arc::new(Semaphore::new(AT_ONCE));
@@ -110,7 +118,8 @@ async fn accept(
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let (acceptor, ready) = (acceptor.clone(), ready.clone());
+        let acceptor = TlsAcceptor::from(identity.0.get().as_ref().clone());
+        let ready = ready.clone();
         tokio::spawn(async move {
             let handshake = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await;
             drop(place);

@@ -30,21 +30,22 @@ pub(crate) async fn layer(State(app): State<Arc<App>>, request: Request, next: N
     let Some((own, path)) = passed.filter(|_| *request.method() == Method::POST) else {
         return next.run(request).await;
     };
-    if app.pools.is_empty() {
+    let pools = app.pools();
+    if pools.is_empty() {
         return next.run(request).await;
     }
     let (head, body) = request.into_parts();
-    let Ok(bytes) = to_bytes(body, app.settings.limits.body_bytes).await else {
+    let Ok(bytes) = to_bytes(body, app.limits().body_bytes).await else {
         let message = "the body is larger than this server reads, or broke off";
         return in_shape_of(own, Failure::new(Kind::TooLarge, message));
     };
     let parsed: Option<Value> = serde_json::from_slice(&bytes).ok();
     let model = parsed.as_ref().and_then(|body| body["model"].as_str());
-    let pool = model.and_then(|model| app.pools.iter().find(|pool| pool.name() == model));
+    let pool = model.and_then(|model| pools.iter().find(|pool| pool.name() == model));
     match (pool.cloned(), parsed) {
         (Some(pool), Some(body)) => {
             let sent = UpstreamRequest { path, body };
-            let limit = app.settings.limits.request;
+            let limit = app.limits().request;
             let limited = tokio::time::timeout(limit, pass_on(&pool, &sent)).await;
             let late = |_| Err(Failure::new(Kind::Deadline, "no endpoint answered in time"));
             limited.unwrap_or_else(late).unwrap_or_else(|failure| in_shape_of(own, failure))

@@ -48,6 +48,7 @@ pub struct Pool(Arc<Shared>);
 
 #[derive(Debug)]
 pub(super) struct Shared {
+    settings: PoolSettings,
     pub(super) name: String,
     pub(super) tuning: Tuning,
     pub(super) client: Client,
@@ -84,11 +85,12 @@ impl Pool {
             }
         }
         let tuning = settings.tuning;
-        let endpoints = settings.endpoints.into_iter();
+        let endpoints = settings.endpoints.iter().cloned();
         let endpoints = endpoints.map(|endpoint| Endpoint::new(endpoint, &tuning)).collect();
         let state = PoolState { endpoints, budget: Budget::new(tuning.retry_ratio) };
         Ok(Self(Arc::new(Shared {
-            name: settings.name,
+            name: settings.name.clone(),
+            settings,
             tuning,
             client: Client::new(tuning.connect),
             state: Mutex::new(state),
@@ -100,6 +102,11 @@ impl Pool {
     /// Under which clients ask for it.
     pub fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// What it was made of.
+    pub fn settings(&self) -> &PoolSettings {
+        &self.0.settings
     }
 
     /// How the endpoints fare.

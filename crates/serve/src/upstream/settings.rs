@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// A pool of servers that serve one model.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PoolSettings {
     /// Under which clients ask for it.
     pub name: String,
@@ -14,7 +14,7 @@ pub struct PoolSettings {
 }
 
 /// One server.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct EndpointSettings {
     /// Base address, such as `http://10.0.0.7:8000/v1`.
     pub url: String,

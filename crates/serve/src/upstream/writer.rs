@@ -43,6 +43,11 @@ impl PoolWriter {
         Self { pool, runtime }
     }
 
+    /// What writes.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
     async fn stream(
         &self,
         request: &UpstreamRequest,

@@ -1,13 +1,15 @@
 //! What stands before the handlers, over real connections.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::HeaderMap;
 use axum::routing::{get, post};
 use plumb_serve::auth::gate::Gate;
-use plumb_serve::auth::guard::Guard;
+use plumb_serve::auth::guard::{Guard, Rules};
 use plumb_serve::auth::headers::Transport;
 use plumb_serve::auth::key::{self, NewKey};
 use plumb_serve::auth::origin::Origins;
@@ -35,9 +37,10 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         let location = Location::Sqlite(folder.path().join("d.db"));
         let database = Database::open(&location).unwrap();
+        let origins = Origins::loopback(&[], vec!["https://chat.example".into()]);
         let gate = Gate {
             database: database.clone(),
-            origins: Origins::loopback(&[], vec!["https://chat.example".into()]),
+            origins: Arc::new(origins.into()),
             allow_open,
             clock: || 1_000_000,
         };
@@ -46,6 +49,8 @@ impl Place {
             gate,
             limiter: Limiter::new(database.clone()),
             queue: FairQueue::new(settings),
+            rules: Rules { request: Duration::from_secs(2), roles: BTreeMap::new() }.into(),
+            listen: "127.0.0.1:0".parse().unwrap(),
             identity: None,
         });
         let routes = Router::new()

@@ -55,7 +55,7 @@ pub(super) async fn start(
     };
     let name = conversation.as_ref().map(|conversation| conversation.collection.as_str());
     let collection = collection(app, who, name.or(request.collection.as_deref()), Role::Read)?;
-    let settings = request.settings(&collection.settings)?;
+    let settings = request.settings(&collection.settings())?;
     // A filter that cannot be read is found before the stream begins.
     Collection::check_settings(&settings)?;
     let place = app.workers.reserve().await?;

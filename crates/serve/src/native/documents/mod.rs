@@ -14,7 +14,9 @@ mod wire;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use axum::routing::{delete, get, post};
 use plumb_store::{Binding, DocId, Document, Snapshot};
 use serde::Deserialize;
@@ -43,7 +45,7 @@ pub(in crate::native) struct Api;
 pub(in crate::native) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
     let uploads = Router::new()
         .route("/api/v1/documents", post(upload::upload))
-        .layer(DefaultBodyLimit::max(app.settings.limits.upload_bytes));
+        .layer(middleware::from_fn_with_state(app.clone(), limited));
     Router::new()
         .merge(uploads)
         .route("/api/v1/documents", get(list::list))
@@ -52,6 +54,12 @@ pub(in crate::native) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/api/v1/documents/{id}/passages", get(one::passages))
         .route("/api/v1/documents/{id}/original", get(original::original))
         .route("/api/v1/unread", delete(remove::dismiss))
+}
+
+/// Lets an upload have as many bytes as the settings say now.
+async fn limited(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    DefaultBodyLimit::max(app.limits().upload_bytes).apply(&mut request);
+    next.run(request).await
 }
 
 /// Which state of which collection is meant.

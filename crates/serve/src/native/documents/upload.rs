@@ -160,7 +160,7 @@ async fn receive(
     mut form: Multipart,
 ) -> Result<Received, Failure> {
     let snapshot = collection.snapshot()?;
-    let most = app.settings.limits.upload_files;
+    let most = app.limits().upload_files;
     let mut received = Received { files: Vec::new(), refused: Vec::new() };
     while let Some(field) = timely(form.next_field()).await?.map_err(|e| malformed(&e))? {
         let Some(name) = field.file_name().map(str::to_owned) else {
