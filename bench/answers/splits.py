@@ -2,14 +2,15 @@
 
     plumb calibrate --questions FILE --json > scores.json
     python3 bench/answers/splits.py scores.json [--max-error 0.1] [--confidence 0.95] [--splits 20]
-        [--name NAME --out bench/results]
+        [--questions FILE] [--name NAME --out bench/results]
 
 Reads the score of every question and whether its answer would be wrong, divides
 the questions at random into halves, sets the threshold on one half by the method
 of `plumb calibrate` (a third chooses the order of thresholds, the rest tests them
 by the binomial tail), and counts on the other half: how many answers are wrong,
-how many questions are answered, and how well refusals hit the wrong ones. With
---name the result is written as Markdown and as JSON.
+how many questions are answered, and how well refusals hit the wrong ones. With the
+list of questions that were asked it also counts refusals of those that no page
+answers. With --name the result is written as Markdown and as JSON.
 """
 
 import argparse
@@ -35,14 +36,14 @@ def tail(errors, trials, share):
 
 
 def counts(scored, threshold):
-    passing = [wrong for score, wrong in scored if score >= threshold]
+    passing = [wrong for score, wrong, _ in scored if score >= threshold]
     return sum(passing), len(passing)
 
 
 def certified(scored, max_error, confidence):
     cut = len(scored) // 3
     order, tests = scored[:cut], scored[cut:]
-    thresholds = sorted({score for score, _ in order}, reverse=True)
+    thresholds = sorted({score for score, _, _ in order}, reverse=True)
     start = min(range(len(thresholds)), key=lambda i: tail(*counts(order, thresholds[i]), max_error))
     found = None
     for threshold in thresholds[start:]:
@@ -63,20 +64,22 @@ def split(scored, number, flags):
     if threshold is None:
         return found
     errors, answered = counts(tests, threshold)
-    refused = [wrong for score, wrong in tests if score < threshold]
+    refused = [(wrong, without) for score, wrong, without in tests if score < threshold]
     return found | {
         "errors": errors,
         "answered": answered,
         "kept": errors <= flags.max_error * answered,
         "refused": len(refused),
-        "rightly_refused": sum(refused),
-        "wrong": sum(wrong for _, wrong in tests),
+        "rightly_refused": sum(wrong for wrong, _ in refused),
+        "wrong": sum(wrong for _, wrong, _ in tests),
+        "unanswerable_refused": sum(without for _, without in refused),
+        "unanswerable": sum(without for _, _, without in tests),
     }
 
 
 def summary(splits, flags):
     done = [one for one in splits if one["threshold"] is not None]
-    total = {key: sum(one[key] for one in done) for key in ("errors", "answered", "questions", "refused", "rightly_refused", "wrong", "kept")}
+    total = {key: sum(one[key] for one in done) for key in ("errors", "answered", "questions", "refused", "rightly_refused", "wrong", "unanswerable_refused", "unanswerable", "kept")}
     return {"splits": len(splits), "certified": len(done), **total}
 
 
@@ -94,6 +97,8 @@ def lines(splits, of, flags):
     yield ""
     yield f"Error among the answered {shown(of['errors'], of['answered'])}; answered {shown(of['answered'], of['questions'])}."
     yield f"Refusal precision {shown(of['rightly_refused'], of['refused'])}, recall {shown(of['rightly_refused'], of['wrong'])}, against questions whose answer would be wrong."
+    if of["unanswerable"]:
+        yield f"Against questions that no page answers: precision {shown(of['unanswerable_refused'], of['refused'])}, recall {shown(of['unanswerable_refused'], of['unanswerable'])}."
     yield ""
     yield "The splits share questions, so these 95 % Wilson intervals are narrower than those of independent ones."
 
@@ -111,11 +116,17 @@ def main():
     parser.add_argument("--max-error", type=float, default=0.1)
     parser.add_argument("--confidence", type=float, default=0.95)
     parser.add_argument("--splits", type=int, default=20)
+    parser.add_argument("--questions", type=Path)
     parser.add_argument("--name")
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parents[1] / "results")
     flags = parser.parse_args()
     calibrated = json.loads(flags.scores.read_text("utf-8"))
-    scored = [tuple(pair) for pair in calibrated["scores"]]
+    pairs = calibrated["scores"]
+    without = [False] * len(pairs)
+    if flags.questions:
+        lines_of = flags.questions.read_text("utf-8").splitlines()
+        without = [not json.loads(line)["pages"] for line in lines_of if line.strip()]
+    scored = [(score, wrong, none) for (score, wrong), none in zip(pairs, without, strict=True)]
     splits = [split(scored, number, flags) for number in range(flags.splits)]
     of = summary(splits, flags)
     text = "\n".join(lines(splits, of, flags))

@@ -22,8 +22,8 @@ def curve(scores, bound=None):
         # Equal scores pass a threshold together.
         if number == len(ranked) or ranked[number][0] != score:
             points.append((number / len(ranked), *wilson(wrong, number)))
-    width, height, left, right, low, high = 720, 320, 56, 16, 270, 16
-    top = min(1.0, max(0.2, 1.15 * max(share for _, share, _, _ in points)))
+    width, height, left, right, low, high = 720, 330, 56, 28, 280, 30
+    top = min(1.0, max(0.2, 1.15 * max(share for _, share, _, _ in points), 1.25 * (bound or 0)))
     x = lambda share: left + share * (width - left - right)
     y = lambda share: low - min(share, top) / top * (low - high)
     area = [f"{x(s):.1f},{y(upper):.1f}" for s, _, _, upper in points]
