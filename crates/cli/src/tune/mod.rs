@@ -1,24 +1,31 @@
-//! `plumb tune-retrieval`: the fusion weight that finds right pages first.
+//! `plumb tune-retrieval`: the fusion weight, and the cut of passages, that find right
+//! pages first.
+
+mod apply;
+mod chunks;
+mod ranks;
+mod report;
 
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
-use plumb_metrics::{Resampling, SplitMix64, compare, mean};
-use plumb_retrieve::{Bm25, Filter, Fusion, Mode, Query};
-use plumb_store::Snapshot;
-use serde_json::json;
+use plumb_index::Chunking;
+use plumb_metrics::{Comparison, Resampling, SplitMix64, compare, mean};
+use plumb_retrieve::{Fusion, Mode};
 
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::labelled::{self, Labelled};
-use crate::project::{Project, analyzer};
+use crate::project::Project;
+use ranks::Ranked;
 
 /// Find the weight of the vectors that ranks right pages highest
 ///
-/// Ranks passages for labelled questions at weights from 0 to 1. Half of the
-/// questions choose the weight; the other half compares it with the project's
-/// setting, and only a significant gain there is recommended. Nothing is changed:
-/// put the weight into `plumb.toml`. Passages are taken as they were indexed.
+/// Ranks passages for labelled questions at weights from 0, which is BM25 alone, to 1,
+/// which is vectors alone. Half of the questions choose; the other half compares the
+/// choice with the project's settings, and only a significant gain there is
+/// recommended. With --chunks passages are also cut otherwise, in an index of their own
+/// beside the project's. Nothing is changed without --apply.
 #[derive(clap::Args, Debug)]
 pub struct TuneArgs {
     /// Questions with the pages that answer them (default: what `plumb eval make` wrote)
@@ -28,6 +35,28 @@ pub struct TuneArgs {
     /// Seed of the draw that halves the questions
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+
+    /// Also try passages of other lengths, and without their headings: all documents are
+    /// indexed once for each
+    #[arg(long)]
+    chunks: bool,
+
+    /// Lengths of passages that --chunks tries, in tokens
+    #[arg(long, value_name = "N,N", value_delimiter = ',', default_value = "100,150,250")]
+    max_tokens: Vec<usize>,
+
+    /// Compare this change on all questions in place of looking for one: `dense_weight`,
+    /// `max_tokens` or `headings`; exits with 1 if it loses significantly
+    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "chunks")]
+    set: Vec<String>,
+
+    /// Write what is recommended, or a change that does not lose, into plumb.toml
+    #[arg(long)]
+    apply: bool,
+
+    /// Write a change that loses, too
+    #[arg(long, requires = "apply", requires = "set")]
+    force: bool,
 }
 
 /// Passages looked at; a right page below has a reciprocal rank of 0.
@@ -36,8 +65,72 @@ const DEPTH: usize = 20;
 /// Weights tried: 0, 0.1, ... 1.
 const STEPS: u8 = 10;
 
+/// One way to retrieve.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Choice {
+    /// 0 is BM25 alone and 1 vectors alone.
+    dense_weight: f32,
+    chunking: Chunking,
+}
+
+/// What was found out, the present way first among those tried.
+struct Tuned {
+    tried: Vec<Ranked>,
+    /// Place of the way that is compared with the present one.
+    chosen: usize,
+    /// Questions that chose, and those that compare, which come after them.
+    choosing: usize,
+    /// On the latter; negative where the chosen way is worse.
+    gain: Comparison,
+    /// True if fusing was chosen and lost to one search alone on the held-out half.
+    fell_back: bool,
+}
+
+impl Tuned {
+    fn present(&self) -> Choice {
+        self.tried[0].choice
+    }
+
+    fn choice(&self) -> Choice {
+        self.tried[self.chosen].choice
+    }
+
+    fn wins(&self) -> bool {
+        self.gain.difference.mean > 0.0 && self.gain.randomisation_p < 0.05
+    }
+
+    fn loses(&self) -> bool {
+        self.gain.difference.mean < 0.0 && self.gain.randomisation_p < 0.05
+    }
+}
+
 pub fn run(args: &TuneArgs, context: &Context) -> Result<Exit> {
     let project = Project::find(context)?;
+    let questions = questions(args, &project)?;
+    let present = present(&project)?;
+    let tuned = if args.set.is_empty() {
+        let tried = ranks::search(&project, &questions, (present, args), context)?;
+        tuned(tried, questions.len() / 2)?
+    } else {
+        let wanted = apply::changed(present, &args.set)?;
+        let ways = [present, wanted];
+        let tried = ranks::of(&project, &questions, &ways, context)?;
+        let gain = compare(&tried[1].ranks, &tried[0].ranks, &Resampling::default())?;
+        Tuned { tried, chosen: 1, choosing: 0, gain, fell_back: false }
+    };
+    let is_wanted = if args.set.is_empty() { tuned.wins() } else { !tuned.loses() };
+    let is_refused = !args.set.is_empty() && tuned.loses() && !args.force;
+    let applied = if args.apply && !is_refused && (is_wanted || args.force) {
+        Some(apply::write(&project, tuned.present(), tuned.choice(), context)?)
+    } else {
+        None
+    };
+    report::print(&tuned, (!args.set.is_empty(), applied.as_deref()), context)?;
+    Ok(if is_refused { Exit::Failed } else { Exit::Done })
+}
+
+/// The questions with a page, shuffled.
+fn questions(args: &TuneArgs, project: &Project) -> Result<Vec<Labelled>> {
     let path = args.questions.clone().unwrap_or_else(|| project.test_set());
     let text = std::fs::read_to_string(&path).with_context(|| {
         format!("cannot read the questions `{}`: `plumb eval make` makes some", path.display())
@@ -49,10 +142,12 @@ pub fn run(args: &TuneArgs, context: &Context) -> Result<Exit> {
         bail!("`{}` has {} questions with a page; it takes 4", path.display(), questions.len());
     }
     SplitMix64::new(args.seed).shuffle(&mut questions);
-    let snapshot = project.snapshot()?;
-    let mut weights: Vec<f32> =
-        (0..=STEPS).map(|step| f32::from(step) / f32::from(STEPS)).collect();
-    let current = match project.config.mode {
+    Ok(questions)
+}
+
+/// How the project retrieves.
+fn present(project: &Project) -> Result<Choice> {
+    let dense_weight = match project.config.mode {
         Mode::Fused(Fusion::Weighted { dense_weight }) => dense_weight,
         Mode::Dense => 1.0,
         Mode::Lexical => 0.0,
@@ -60,113 +155,76 @@ pub fn run(args: &TuneArgs, context: &Context) -> Result<Exit> {
             bail!("the project fuses by reciprocal ranks, which has no weight to tune")
         }
     };
-    weights.push(current);
-    let ranks = reciprocal_ranks(&project, &snapshot, &questions, &weights, context)?;
-    report(&ranks, &weights, context)
+    Ok(Choice { dense_weight, chunking: project.config.chunking })
 }
 
-/// For each weight, the reciprocal rank of the first right page of each question.
-fn reciprocal_ranks(
-    project: &Project,
-    snapshot: &Snapshot,
-    questions: &[Labelled],
-    weights: &[f32],
-    context: &Context,
-) -> Result<Vec<Vec<f64>>> {
-    let embedder = project.embedder(context, snapshot)?.embedder;
-    let analyzer = analyzer();
-    let bar = context.progress(questions.len() as u64, "{bar:30} {pos}/{len} questions");
-    let mut ranks = vec![Vec::new(); weights.len()];
-    for question in questions {
-        if context.stop.is_set() {
-            bail!("interrupted; nothing was changed");
-        }
-        let (vector, terms) =
-            (embedder.embed_query(&question.text)?, analyzer.terms(&question.text));
-        let none: Option<Filter> = None;
-        for (ranks, weight) in ranks.iter_mut().zip(weights) {
-            let query = Query {
-                terms: &terms,
-                vector: Some(&vector),
-                top_k: DEPTH,
-                mode: Mode::Fused(Fusion::Weighted { dense_weight: *weight }),
-                bm25: Bm25::default(),
-                filter: none.as_ref(),
-            };
-            let hits = plumb_retrieve::search(snapshot, &query)?;
-            let first = hits.iter().find(|hit| question.is_answered_by(&hit.uri));
-            ranks.push(first.map_or(0.0, |hit| 1.0 / hit.rank as f64));
-        }
-        bar.inc(1);
+/// Chooses on the first `half` of the questions, and compares on the others.
+fn tuned(tried: Vec<Ranked>, half: usize) -> Result<Tuned> {
+    let mut chosen = best(&tried, half, |_| true)?;
+    let leg = best(&tried, half, is_single)?;
+    let held = |place: usize| &tried[place].ranks[half..];
+    // One search alone is simpler: fusing must not be worse where nothing was chosen.
+    let fell_back = chosen != leg && mean(held(chosen))? < mean(held(leg))?;
+    if fell_back {
+        chosen = leg;
     }
-    bar.finish_and_clear();
-    Ok(ranks)
+    let gain = compare(held(chosen), held(0), &Resampling::default())?;
+    Ok(Tuned { tried, chosen, choosing: half, gain, fell_back })
 }
 
-fn report(ranks: &[Vec<f64>], weights: &[f32], context: &Context) -> Result<Exit> {
-    let half = ranks[0].len() / 2;
-    let chosen = chosen(ranks, half)?;
-    let current = weights.len() - 1;
-    let held = |place: usize| &ranks[place][half..];
-    let found = compare(held(chosen), held(current), &Resampling::default())?;
-    let gain = found.difference;
-    let is_better = gain.mean > 0.0 && found.randomisation_p < 0.05;
-    let means: Vec<f64> =
-        ranks.iter().map(|values| mean(&values[..half])).collect::<Result<_, _>>()?;
-    if context.json {
-        let table = weights.iter().zip(&means).map(|(weight, mean)| json!([weight, mean]));
-        context.print_json(&json!({
-            "chosen": weights[chosen], "current": weights[current], "tuned_on": half,
-            "held_out": ranks[0].len() - half, "mrr_by_weight": table.collect::<Vec<_>>(),
-            "held_out_gain": { "value": gain.mean, "interval": [gain.low, gain.high],
-                "p": found.randomisation_p },
-            "recommended": is_better,
-        }))?;
-        return Ok(Exit::Done);
-    }
-    for (weight, mean) in weights[..current].iter().zip(&means) {
-        context
-            .say(format!("dense_weight {weight:.1}: MRR@{DEPTH} {mean:.4} on {half} questions"))?;
-    }
-    context.say(format!(
-        "chosen: {:.1}; on the {} held-out questions its MRR@{DEPTH} is {:+.4} ({:+.4} to {:+.4}) \
-         beside the present {:.1}, p {:.3}",
-        weights[chosen],
-        ranks[0].len() - half,
-        gain.mean,
-        gain.low,
-        gain.high,
-        weights[current],
-        found.randomisation_p,
-    ))?;
-    context.say(if is_better {
-        format!("recommended: dense_weight = {:.1} under [retrieval]", weights[chosen])
-    } else {
-        "not confirmed: leave the weight as it is".to_owned()
-    })?;
-    Ok(Exit::Done)
+/// The two searches that are fused, each alone.
+fn is_single(choice: Choice) -> bool {
+    choice.dense_weight <= 0.0 || 1.0 <= choice.dense_weight
 }
 
-/// The place of the weight with the highest mean on the first `half` questions;
-/// of equal ones the first.
-fn chosen(ranks: &[Vec<f64>], half: usize) -> Result<usize> {
-    let mut best = (0, f64::MIN);
-    for (place, values) in ranks.iter().enumerate() {
-        let mean = mean(&values[..half])?;
-        if mean > best.1 {
-            best = (place, mean);
+/// The place of the highest mean on the first `half` questions; of equal ones the first.
+fn best(tried: &[Ranked], half: usize, among: impl Fn(Choice) -> bool) -> Result<usize> {
+    let mut best: Option<(usize, f64)> = None;
+    for (place, one) in tried.iter().enumerate().filter(|(_, one)| among(one.choice)) {
+        let mean = mean(&one.ranks[..half])?;
+        if best.is_none_or(|(_, other)| other < mean) {
+            best = Some((place, mean));
         }
     }
-    Ok(best.0)
+    best.map(|(place, _)| place).context("there is nothing to choose from")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn way(dense_weight: f32, ranks: &[f64]) -> Ranked {
+        let chunking = Chunking { max_tokens: 200, headings: true };
+        Ranked { choice: Choice { dense_weight, chunking }, ranks: ranks.to_vec() }
+    }
+
     #[test]
-    fn the_weight_is_chosen_on_the_first_half_alone() {
-        let ranks = [vec![0.5, 0.5, 1.0, 1.0], vec![1.0, 0.5, 0.0, 0.0]];
-        assert_eq!(chosen(&ranks, 2).unwrap(), 1);
+    fn a_way_is_chosen_on_the_first_half_alone() {
+        let tried = vec![
+            way(0.6, &[0.5, 0.5, 1.0, 1.0]),
+            way(0.0, &[0.1, 0.1, 0.0, 0.0]),
+            way(1.0, &[1.0, 0.5, 0.0, 0.0]),
+        ];
+        let found = tuned(tried, 2).unwrap();
+        assert_eq!((found.chosen, found.fell_back), (2, false));
+        assert!(found.gain.difference.mean < 0.0);
+    }
+
+    #[test]
+    fn fusing_that_loses_to_one_search_alone_gives_way_to_it() {
+        let tried = vec![
+            way(0.5, &[0.5, 0.5, 0.2, 0.2]),
+            way(0.0, &[0.1, 0.1, 0.9, 0.9]),
+            way(0.7, &[1.0, 1.0, 0.3, 0.3]),
+            way(1.0, &[0.9, 0.9, 0.8, 0.8]),
+        ];
+        let found = tuned(tried, 2).unwrap();
+        assert_eq!((found.chosen, found.fell_back), (3, true));
+    }
+
+    #[test]
+    fn of_equal_ways_the_present_one_stays() {
+        let tried = vec![way(0.6, &[0.5; 4]), way(0.0, &[0.5; 4]), way(1.0, &[0.5; 4])];
+        assert_eq!(tuned(tried, 2).unwrap().chosen, 0);
     }
 }
