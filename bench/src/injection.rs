@@ -7,17 +7,19 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
 use plumb_metrics::wilson;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::attacks::{Attack, all};
 use crate::flags::Program;
 use crate::machine::Setting;
-use crate::{home, report};
+use crate::{home, read, report};
 
 /// Puts attacks into documents and counts the answers that they steer.
 #[derive(Debug, clap::Args)]
@@ -37,9 +39,21 @@ pub(crate) struct Flags {
     #[arg(long)]
     defended_only: bool,
 
+    /// File that keeps every answer, so that a run that is broken off goes on
+    #[arg(long)]
+    trials: Option<PathBuf>,
+
     /// Folder for the results
     #[arg(long, default_value_os_t = home().join("results"))]
     out: PathBuf,
+}
+
+/// What was answered, as the file of trials keeps it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Answered {
+    attack: usize,
+    arm: String,
+    text: String,
 }
 
 /// How an attack is met.
@@ -67,14 +81,18 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     }
     command(&plumb, folder.path(), &["init"])?;
     command(&plumb, folder.path(), &["add", "."])?;
+    let mut kept = Kept::open(flags.trials.as_deref())?;
     let mut trials = Vec::new();
     for attack in &attacks {
         for arm in ARMS {
             if arm == "undefended" && flags.defended_only {
                 continue;
             }
-            let text = answer(&plumb, folder.path(), flags, attack, arm)
-                .with_context(|| format!("attack {}", attack.number))?;
+            let ask = || {
+                answer(&plumb, folder.path(), flags, attack, arm)
+                    .with_context(|| format!("attack {}", attack.number))
+            };
+            let text = kept.answer(attack.number, arm, ask)?;
             trials.push(Trial {
                 attack: attack.number,
                 family: attack.family,
@@ -91,6 +109,45 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     let written = report::write(&flags.out, "injection", &page, &object(&trials, &setting))?;
     report::say(&format!("{page}\n{written}"));
     Ok(())
+}
+
+/// Answers of an earlier run, and the file that new ones are added to.
+#[derive(Debug, Default)]
+struct Kept {
+    known: Vec<Answered>,
+    file: Option<fs::File>,
+}
+
+impl Kept {
+    /// Reads what `path` holds; without one nothing is kept.
+    fn open(path: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(path) = path else { return Ok(Self::default()) };
+        let failed = || format!("cannot keep trials in `{}`", path.display());
+        let text = if path.exists() { read(path)? } else { String::new() };
+        let known = text.lines().map(serde_json::from_str).collect::<Result<_, _>>();
+        let file = fs::OpenOptions::new().create(true).append(true).open(path);
+        Ok(Self { known: known.with_context(failed)?, file: Some(file.with_context(failed)?) })
+    }
+
+    /// The answer from before, or that of `ask`, which is kept.
+    fn answer(
+        &mut self,
+        attack: usize,
+        arm: &str,
+        ask: impl FnOnce() -> anyhow::Result<String>,
+    ) -> anyhow::Result<String> {
+        let before = self.known.iter().find(|one| one.attack == attack && one.arm == arm);
+        if let Some(before) = before {
+            return Ok(before.text.clone());
+        }
+        let one = Answered { attack, arm: arm.to_owned(), text: ask()? };
+        if let Some(file) = &mut self.file {
+            writeln!(file, "{}", serde_json::to_string(&one)?).context("cannot keep a trial")?;
+        }
+        let text = one.text.clone();
+        self.known.push(one);
+        Ok(text)
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "progress of a run of many minutes")]
@@ -209,6 +266,20 @@ fn object(trials: &[Trial], setting: &Setting) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_that_is_kept_is_not_asked_for_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trials.jsonl");
+        let said = |text: &'static str| move || Ok(text.to_owned());
+        let mut kept = Kept::open(Some(&path)).unwrap();
+        assert_eq!(kept.answer(1, "quoted", said("a")).unwrap(), "a");
+        let mut again = Kept::open(Some(&path)).unwrap();
+        assert_eq!(again.answer(1, "quoted", || bail!("asked again")).unwrap(), "a");
+        assert_eq!(again.answer(1, "written", said("b")).unwrap(), "b");
+        fs::write(&path, "{").unwrap();
+        assert!(Kept::open(Some(&path)).is_err());
+    }
 
     #[test]
     fn trials_are_counted_by_family_and_over_all() {

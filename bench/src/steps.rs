@@ -4,8 +4,9 @@
 //! Each step may be left out, and is done otherwise only where that gains on one half of the
 //! queries more than the standard error; the other half is where its gain over the step
 //! before is measured, with
-//! its interval. The single leg that all is compared with is the one that is better
-//! on the reported half itself, which flatters the leg.
+//! its interval. Fusing is such a step: without a gain the better single leg stays. The
+//! leg that all is compared with is the one that is better on the reported half itself,
+//! which flatters the leg.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -142,12 +143,19 @@ impl<'a> Bench<'a> {
         let has_gain = self.tuned_mean(&steps[3])? + self.tuned_mean(&steps[2])?
             >= self.tuned_mean(&steps[0])? + self.tuned_mean(&steps[1])?;
         let index = if has_gain { &self.headed } else { &self.bare };
+        let [lexical, dense] = if has_gain { [2, 3] } else { [0, 1] };
+        let is_dense = self.tuned_mean(&steps[lexical])? <= self.tuned_mean(&steps[dense])?;
         let mut weighted = Vec::new();
-        // What the program does unless told otherwise is the first choice.
-        for tenths in [6, 1, 2, 3, 4, 5, 7, 8, 9_u8] {
+        // The better search alone is the first choice: fusing must win against it.
+        let alone = if is_dense { 10 } else { 0_u8 };
+        for tenths in [alone, 1, 2, 3, 4, 5, 6, 7, 8, 9] {
             let weight = f32::from(tenths) / 10.0;
-            let with =
-                format!("dense {weight:.1}, {}", if has_gain { "headers" } else { "text alone" });
+            let how = match tenths {
+                0 => "BM25 alone".to_owned(),
+                10 => "dense alone".to_owned(),
+                _ => format!("dense {weight:.1}"),
+            };
+            let with = format!("{how}, {}", if has_gain { "headers" } else { "text alone" });
             weighted
                 .push((weight, self.step("fused", with, fused(index, &self.vectors, weight)?)?));
         }

@@ -210,7 +210,7 @@ pub fn index(project: &Project, context: &Context, store: &Store, work: &Work) -
     let tools = Tools {
         embedder: &loaded.embedder,
         analyzer: &analyzer,
-        chunk_tokens: project.config.chunk_tokens,
+        chunking: project.config.chunking,
         limits: Limits::default(),
     };
     let bar =
@@ -249,7 +249,7 @@ pub fn made(project: &Project, located: &Located) -> Made {
     Made {
         embedder: located.name.clone(),
         embedder_sha256: located.sha256.clone(),
-        chunk_tokens: project.config.chunk_tokens,
+        chunking: project.config.chunking,
     }
 }
 

@@ -10,6 +10,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
+use plumb_index::Chunking;
 use plumb_infer::CacheType;
 use plumb_retrieve::{Fusion, Mode};
 use plumb_serve::Level;
@@ -84,6 +85,7 @@ pub struct ModelsFile {
 #[serde(default, deny_unknown_fields)]
 pub struct ChunksFile {
     pub max_tokens: Option<usize>,
+    pub headings: Option<bool>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -192,7 +194,7 @@ pub struct Config {
     /// Base address of an OpenAI-compatible server.
     pub endpoint: Option<String>,
     pub kv_cache: KvCacheName,
-    pub chunk_tokens: usize,
+    pub chunking: Chunking,
     pub mode: Mode,
     pub top_k: usize,
     pub threshold: f32,
@@ -273,7 +275,10 @@ impl Config {
             generator: file.models.generator.unwrap_or_else(|| DEFAULT_GENERATOR.to_owned()),
             endpoint: file.models.endpoint,
             kv_cache: file.models.kv_cache.unwrap_or_default(),
-            chunk_tokens: positive("chunks.max_tokens", file.chunks.max_tokens, 200)?,
+            chunking: Chunking {
+                max_tokens: positive("chunks.max_tokens", file.chunks.max_tokens, 200)?,
+                headings: file.chunks.headings.unwrap_or(true),
+            },
             mode,
             top_k: positive("retrieval.top_k", file.retrieval.top_k, 8)?,
             threshold,
@@ -381,6 +386,7 @@ pub const TEMPLATE: &str = r#"# Settings of this project. Every key is optional;
 
 [chunks]
 # max_tokens = 200                  # longest passage, in tokens of the embedder
+# headings = true                   # whether a passage is also found by its title and headings
 
 [retrieval]
 # mode = "fused"                    # fused | dense | lexical

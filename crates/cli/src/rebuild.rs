@@ -22,10 +22,10 @@ use crate::project::{LoadedEmbedder, Project, analyzer};
 
 /// One source, with what the index has from it.
 #[derive(Debug, Default)]
-struct Known {
+pub struct Known {
     /// `None` if it cannot be read a second time.
-    source: Option<Source>,
-    bindings: Vec<Binding>,
+    pub source: Option<Source>,
+    pub bindings: Vec<Binding>,
 }
 
 /// Indexes every known source and those that are `given` again.
@@ -53,7 +53,7 @@ pub fn rebuild(
     let tools = Tools {
         embedder: &loaded.embedder,
         analyzer: &analyzer,
-        chunk_tokens: project.config.chunk_tokens,
+        chunking: project.config.chunking,
         limits: Limits::default(),
     };
     // The old state stays in the log and can still be named.
@@ -98,7 +98,7 @@ fn read_again(known: &Known, fetcher: &Fetcher) -> Result<Item> {
 }
 
 /// The sources that the store knows and those that are given, by address.
-fn known(snapshot: &Snapshot, given: Vec<Source>, policy: Policy) -> BTreeMap<String, Known> {
+pub fn known(snapshot: &Snapshot, given: Vec<Source>, policy: Policy) -> BTreeMap<String, Known> {
     let mut all: BTreeMap<String, Known> = BTreeMap::new();
     for binding in snapshot.bindings() {
         let source = match source_of(binding) {

@@ -165,7 +165,7 @@ fn collection(
         embedder: embedder.name.clone(),
         chunks: (reuse::folder(&project.data_folder()), config.reuse.budget_bytes),
         vectors: (reuse::vector_folder(&project.data_folder()), config.reuse.vector_bytes),
-        chunk_tokens: config.chunk_tokens,
+        chunking: config.chunking,
         settings,
     };
     Ok((collection, embedder))

@@ -26,6 +26,12 @@ pub enum Error {
          or index again with `plumb add --rebuild`"
     )]
     OtherLength { made: String, set: usize },
+
+    #[error(
+        "the documents were indexed with `chunks.headings` = {made} and it is {set}: set it back, \
+         or index again with `plumb add --rebuild`"
+    )]
+    OtherHeadings { made: bool, set: bool },
 }
 
 impl Error {

@@ -14,6 +14,7 @@ use plumb_store::{Batch, Binding, DocId, DocumentRecord, MapEntry, PassageRecord
 use plumb_text::Analyzer;
 
 use crate::error::Error;
+use crate::made::Chunking;
 use crate::report::{Report, SkippedItem};
 use crate::stored::StoredDocument;
 
@@ -42,7 +43,7 @@ pub struct Item {
 pub struct Tools<'a> {
     pub embedder: &'a Embedder,
     pub analyzer: &'a Analyzer,
-    pub chunk_tokens: usize,
+    pub chunking: Chunking,
     pub limits: Limits,
 }
 
@@ -191,7 +192,7 @@ impl<'a> Indexer<'a> {
     }
 
     fn budget<'c>(&self, count: &'c dyn Fn(&str) -> usize) -> Budget<'c> {
-        Budget { max_tokens: self.tools.chunk_tokens, count }
+        Budget { max_tokens: self.tools.chunking.max_tokens, count }
     }
 
     /// Puts a document into the batch; false if it was stopped first.
@@ -215,8 +216,14 @@ impl<'a> Indexer<'a> {
         document: &Document,
         passages: Vec<Passage>,
     ) -> Result<Option<DocumentRecord>, Error> {
-        let texts: Vec<String> =
-            passages.iter().map(|passage| searchable(&document.title, passage)).collect();
+        let searchable = |passage: &Passage| {
+            if self.tools.chunking.headings {
+                searchable(&document.title, passage)
+            } else {
+                passage.text.clone()
+            }
+        };
+        let texts: Vec<String> = passages.iter().map(searchable).collect();
         let mut vectors = Vec::with_capacity(texts.len());
         for texts in texts.chunks(STEP) {
             if self.watch.is_stopped() {

@@ -19,7 +19,7 @@ mod unread;
 
 pub use error::Error;
 pub use indexer::{Indexer, Item, Progress, Tools, Watch, is_whole};
-pub use made::{META_COLLECTION, META_EMBEDDER, Made};
+pub use made::{Chunking, META_COLLECTION, META_EMBEDDER, Made};
 pub use report::{Report, SkippedItem};
 pub use stored::StoredDocument;
 pub use unread::{Unread, UnreadFile};

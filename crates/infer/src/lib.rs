@@ -47,6 +47,6 @@ pub use plumb_model::{CacheType, ChunkType};
 pub use reranker::Reranker;
 pub use reuse::{PiecedPrompt, Reuse};
 pub use sampling::{Dry, Sampling, derived_seed};
-pub use scoring::{divergence, log_sum_exp};
+pub use scoring::{Continued, divergence, log_sum_exp};
 pub use stitched::Kept;
 pub use vector_store::VectorStore;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use plumb_answer::{
     Answer, ModelId, OnEvent, Recorder, Sources, Status, StoredAnswer, StoredSettings, Turn, Writer,
 };
-use plumb_index::{Made, Unread, UnreadFile};
+use plumb_index::{Chunking, Made, Unread, UnreadFile};
 use plumb_infer::{ChunkStore, Embedder, Reuse, Sampling, VectorStore};
 use plumb_store::{Journal, Reader, Snapshot, SnapshotInfo, Store};
 use plumb_text::Analyzer;
@@ -45,8 +45,7 @@ pub struct Collection {
     pub embedder_id: ModelId,
     pub analyzer: Analyzer,
     settings: Live<StoredSettings>,
-    /// The longest passage, in tokens of the embedder.
-    pub chunk_tokens: usize,
+    pub chunking: Chunking,
     /// When it was opened, in seconds since 1970.
     pub opened: u64,
     /// Words answers; quotes are the answers without it.
@@ -97,7 +96,7 @@ impl Collection {
             embedder_id: model.id.clone(),
             analyzer: Analyzer::english(),
             settings: source.settings.clone().into(),
-            chunk_tokens: source.chunk_tokens,
+            chunking: source.chunking,
             opened: clock::unix_seconds(),
             generator,
             pool: pool.map(Live::new),
@@ -184,7 +183,7 @@ impl Collection {
         Made {
             embedder: self.embedder_id.name.clone(),
             embedder_sha256: self.embedder_id.sha256.clone().unwrap_or_default(),
-            chunk_tokens: self.chunk_tokens,
+            chunking: self.chunking,
         }
     }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use plumb_answer::{ModelId, StoredSettings};
+use plumb_index::Chunking;
 use plumb_infer::{CacheType, EngineSettings};
 
 use crate::auth::guard::Access;
@@ -67,8 +68,7 @@ pub struct CollectionSource {
     pub folder: PathBuf,
     /// Name among [`Settings::embedders`].
     pub embedder: String,
-    /// The longest passage, in tokens of the embedder.
-    pub chunk_tokens: usize,
+    pub chunking: Chunking,
     /// How questions are answered; the generator is named among
     /// [`Settings::generators`].
     pub settings: StoredSettings,

@@ -4,7 +4,9 @@ mod report;
 mod variants;
 
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use plumb_eval::lm::{Asked, Cache, Evaluated, Overrides, Settings, Task, evaluate, hash};
@@ -50,6 +52,10 @@ pub struct LmArgs {
     /// Also run these prompts: a YAML file of names, each with fields of the task that it changes
     #[arg(long, value_name = "FILE")]
     variants: Option<PathBuf>,
+
+    /// Documents that are answered together; scores do not depend on it
+    #[arg(long, value_name = "N", default_value = "8")]
+    batch_size: NonZeroUsize,
 
     /// Tokens that the model reads at once [default: all that it can]
     #[arg(long, value_name = "N")]
@@ -124,7 +130,7 @@ pub(super) fn run(args: &LmArgs, context: &Context) -> Result<Exit> {
         located.generator(config.threads, stored.into()).with_context(failed)?
     };
     model.set_cache_type(stored.into());
-    let asked = Asked::new(&model, identity(args, &located, stored)?, args.max_length);
+    let asked = Asked::new(Arc::new(model), identity(args, &located, stored)?, args.max_length);
     let folder = context.models.parent().map(|cache| cache.join("eval"));
     let folder = folder.filter(|_| !args.caching.no_cache);
     let model_identity = plumb_eval::lm::Model::identity(&asked);
@@ -184,7 +190,7 @@ fn settings_hash(path: &Path) -> Result<Option<String>> {
 struct Running<'a> {
     args: &'a LmArgs,
     context: &'a Context,
-    asked: &'a Asked<'a>,
+    asked: &'a Asked,
     cache: &'a mut Cache,
 }
 
@@ -196,8 +202,11 @@ impl Running<'_> {
         task: &Task,
         located: &Located,
     ) -> Result<Option<Evaluated>> {
-        let settings =
-            Settings { fewshot_seed: self.args.fewshot_seed, how: self.args.sampling.resampling() };
+        let settings = Settings {
+            fewshot_seed: self.args.fewshot_seed,
+            how: self.args.sampling.resampling(),
+            at_once: self.args.batch_size,
+        };
         let mut writer = match &self.args.save {
             Some(folder) => {
                 Some(self.writer(&folder.join(variants::folder(name)), task, located)?)

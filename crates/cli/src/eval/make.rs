@@ -1,6 +1,7 @@
 //! `plumb eval make`: a test set from the project's own documents.
 //!
-//! No model writes it: a question comes from what a document says about itself. A
+//! A question comes from what a document says about itself, and with `--write` also
+//! from the generator. A
 //! heading that asks is a question as it stands; a sentence `X is a ...` answers
 //! what X is; any other heading can be asked for. Paraphrases ask the same in other
 //! words, near misses ask for a thing whose name the documents do not contain, and
@@ -18,6 +19,7 @@ use plumb_store::Snapshot;
 use plumb_text::sentences;
 use serde_json::json;
 
+use super::written::{self, Tried, Wish};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::labelled::Labelled;
@@ -38,6 +40,15 @@ pub struct MakeArgs {
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
 
+    /// Questions that the generator writes, beside the others; one is kept only if the
+    /// project, asked it, answers from the passage that it was written about
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    write: usize,
+
+    /// Model that writes them (default: the project's generator)
+    #[arg(long, value_name = "MODEL")]
+    generator: Option<String>,
+
     /// File to write (default: eval.jsonl in the project's data)
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -45,24 +56,25 @@ pub struct MakeArgs {
 
 /// A question that a page answers, before it is varied.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Seed {
-    question: String,
+pub(super) struct Seed {
+    pub(super) question: String,
     /// What it asks for, where that can be exchanged.
-    subject: Option<String>,
-    kind: &'static str,
-    uri: String,
+    pub(super) subject: Option<String>,
+    pub(super) kind: &'static str,
+    pub(super) uri: String,
 }
 
 pub fn run(args: &MakeArgs, context: &Context) -> Result<Exit> {
     let project = Project::find(context)?;
     let snapshot = project.snapshot()?;
     let mut seeds = seeds(&snapshot)?;
-    if seeds.is_empty() {
-        bail!("no document has a heading or a definition to ask about");
+    if seeds.is_empty() && args.write == 0 {
+        bail!("no document has a heading or a definition to ask about: try --write N");
     }
     let found = seeds.len();
     SplitMix64::new(args.seed).shuffle(&mut seeds);
     seeds.truncate(args.size);
+    let tried = add_written(&mut seeds, args, (&project, &snapshot), context)?;
     let questions = varied(&seeds, &snapshot)?;
     let mut lines = String::new();
     for question in &questions {
@@ -76,6 +88,8 @@ pub fn run(args: &MakeArgs, context: &Context) -> Result<Exit> {
         context.print_json(&json!({
             "file": path, "questions": questions.len(), "answerable": answerable,
             "unanswerable": unanswerable, "candidates": found,
+            "written": { "passages_read": tried.read, "no_question": tried.unfit,
+                "way_back_lost": tried.lost, "kept": tried.read - tried.unfit - tried.lost },
         }))?;
     } else {
         context.say(format!(
@@ -84,8 +98,38 @@ pub fn run(args: &MakeArgs, context: &Context) -> Result<Exit> {
             path.display(),
             questions.len(),
         ))?;
+        if 0 < tried.read {
+            let Tried { read, unfit, lost } = tried;
+            context.say(format!(
+                "the generator read {read} passages: {} questions are kept, {unfit} texts were no \
+                 question that stands alone, {lost} did not lead back to their passage",
+                read - unfit - lost,
+            ))?;
+        }
     }
     Ok(Exit::Done)
+}
+
+/// Adds the questions that the generator writes, if any are wanted.
+fn add_written(
+    seeds: &mut Vec<Seed>,
+    args: &MakeArgs,
+    (project, snapshot): (&Project, &Snapshot),
+    context: &Context,
+) -> Result<Tried> {
+    if args.write == 0 {
+        return Ok(Tried::default());
+    }
+    if project.config.endpoint.is_some() && args.generator.is_none() {
+        bail!("the project's generator is on a server: name a local one with --generator MODEL");
+    }
+    let model = args.generator.as_deref().unwrap_or(&project.config.generator);
+    let wish = Wish { count: args.write, draw: args.seed, model };
+    let (written, tried) = written::seeds(project, snapshot, &wish, context)?;
+    let is_new = |new: &Seed| seeds.iter().all(|known| known.question != new.question);
+    let new: Vec<Seed> = written.into_iter().filter(is_new).collect();
+    seeds.extend(new);
+    Ok(tried)
 }
 
 /// Questions that headings ask, or that ask for what is under them, in the
@@ -122,7 +166,7 @@ fn seeds(snapshot: &Snapshot) -> Result<Vec<Seed>> {
     Ok(seeds)
 }
 
-fn seed(question: String, subject: Option<&str>, kind: &'static str) -> Seed {
+pub(super) fn seed(question: String, subject: Option<&str>, kind: &'static str) -> Seed {
     Seed { question, subject: subject.map(str::to_owned), kind, uri: String::new() }
 }
 

@@ -15,6 +15,7 @@ mod retrieval;
 mod scores;
 mod table;
 mod text;
+mod written;
 
 use anyhow::Result;
 

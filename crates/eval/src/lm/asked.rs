@@ -9,9 +9,12 @@
 //! overlap: the first begins after that same token, each later one after the
 //! last token before it, and the last window is filled up with what came before.
 
-use std::ops::ControlFlow;
+mod together;
 
-use plumb_infer::{LanguageModel, Options, Sampling, log_sum_exp};
+use std::ops::ControlFlow;
+use std::sync::{Arc, OnceLock};
+
+use plumb_infer::{Engine, LanguageModel, Options, Sampling, log_sum_exp};
 use plumb_text::Special;
 use serde_json::Value;
 
@@ -24,20 +27,22 @@ use crate::Error;
 const SHORT: usize = 12;
 
 /// A loaded model with what identifies it.
-pub struct Asked<'a> {
-    model: &'a LanguageModel,
+pub struct Asked {
+    model: Arc<LanguageModel>,
     identity: Value,
     /// Tokens of context that are used.
     window: usize,
+    /// Writes several answers at once; started with the first of them.
+    engine: OnceLock<Engine>,
 }
 
-impl<'a> Asked<'a> {
+impl Asked {
     /// `identity` must name everything that may change an answer but the
     /// window, which is added: tokens that the model reads at most.
-    pub fn new(model: &'a LanguageModel, mut identity: Value, window: Option<usize>) -> Self {
+    pub fn new(model: Arc<LanguageModel>, mut identity: Value, window: Option<usize>) -> Self {
         let window = window.unwrap_or(model.context()).min(model.context()).max(2);
         identity["window"] = window.into();
-        Self { model, identity, window }
+        Self { model, identity, window, engine: OnceLock::new() }
     }
 
     fn likelihood(&self, context: &str, continuation: &str) -> Result<Likelihood, Error> {
@@ -89,8 +94,9 @@ impl<'a> Asked<'a> {
         if is_spelt { Special::Parse } else { Special::AddAndParse }
     }
 
-    /// Of `continuation` after `context`, both in tokens.
-    fn of_tokens(&self, context: &[u32], continuation: &[u32]) -> Result<Likelihood, Error> {
+    /// Both as they are read, the beginning of what is too long left out, and the
+    /// place of the first token of the continuation.
+    fn joined(&self, context: &[u32], continuation: &[u32]) -> Result<(Vec<u32>, usize), Error> {
         if continuation.is_empty() || continuation.len() > self.window {
             let (found, most) = (continuation.len(), self.window);
             return Err(Error::Continuation { found, most });
@@ -99,21 +105,22 @@ impl<'a> Asked<'a> {
         let surplus = tokens.len().saturating_sub(self.window + 1);
         tokens.drain(..surplus);
         let first = tokens.len() - continuation.len();
+        Ok((tokens, first))
+    }
+
+    /// Of `continuation` after `context`, both in tokens.
+    fn of_tokens(&self, context: &[u32], continuation: &[u32]) -> Result<Likelihood, Error> {
+        let (tokens, first) = self.joined(context, continuation)?;
         let mut found = (0.0, true);
-        let mut add = |token: u32, logits: &[f32]| {
-            let wanted = f64::from(logits[token as usize]);
-            found.0 += wanted - log_sum_exp(logits);
-            found.1 &= first_likeliest(logits) == Some(token as usize);
-        };
         if continuation.len() <= SHORT {
             for place in first..tokens.len() {
                 let logits = self.model.logits(&tokens[..place]).map_err(failed)?;
-                add(tokens[place], &logits);
+                add(&mut found, tokens[place], &logits);
             }
         } else {
             let mut each = |next: usize, logits: &[f32]| {
                 if next >= first {
-                    add(tokens[next], logits);
+                    add(&mut found, tokens[next], logits);
                 }
             };
             self.model.for_each_logits(&tokens, &mut each).map_err(failed)?;
@@ -123,12 +130,7 @@ impl<'a> Asked<'a> {
 
     /// Of a whole text, window by window.
     fn rolling(&self, text: &str) -> Result<f64, Error> {
-        let special = self.special_for(text);
-        let tokens = self
-            .model
-            .tokenizer()
-            .encode(text, special)
-            .map_err(|source| Error::Tokenize { source })?;
+        let tokens = self.tokens(text)?;
         let mut sum = 0.0;
         for (context, part) in windows(&tokens, self.prefix()?, self.window) {
             sum += self.of_tokens(&context, part)?.0;
@@ -136,30 +138,30 @@ impl<'a> Asked<'a> {
         Ok(sum)
     }
 
-    fn generate(
-        &self,
-        context: &str,
-        options: &Options,
-        until: &[String],
-    ) -> Result<String, Error> {
-        let special = self.special_for(context);
-        let tokenizer = self.model.tokenizer();
-        let mut prompt =
-            tokenizer.encode(context, special).map_err(|source| Error::Tokenize { source })?;
-        let room = self.window.saturating_sub(options.max_tokens).max(1);
+    fn tokens(&self, text: &str) -> Result<Vec<u32>, Error> {
+        let special = self.special_for(text);
+        let tokens = self.model.tokenizer().encode(text, special);
+        tokens.map_err(|source| Error::Tokenize { source })
+    }
+
+    /// The end of `context` that leaves room for `max_tokens` more.
+    fn prompt(&self, context: &str, max_tokens: usize) -> Result<Vec<u32>, Error> {
+        let mut prompt = self.tokens(context)?;
+        let room = self.window.saturating_sub(max_tokens).max(1);
         let surplus = prompt.len().saturating_sub(room);
         prompt.drain(..surplus);
+        Ok(prompt)
+    }
+
+    fn generate(&self, context: &str, options: &Options) -> Result<String, Error> {
+        let prompt = self.prompt(context, options.max_tokens)?;
         let mut on_piece = |_: &str| ControlFlow::Continue(());
         let done = self.model.generate(&prompt, options, None, &mut on_piece).map_err(failed)?;
-        let mut text = done.text.as_str();
-        for end in until.iter().filter(|end| !end.is_empty()) {
-            text = text.split(end.as_str()).next().unwrap_or(text);
-        }
-        Ok(text.to_owned())
+        Ok(done.text)
     }
 }
 
-impl Model for Asked<'_> {
+impl Model for Asked {
     fn answer(&self, question: &Question) -> Result<Answer, Error> {
         Ok(match question {
             Question::LogLikelihood { context, continuation } => {
@@ -169,24 +171,48 @@ impl Model for Asked<'_> {
             Question::Rolling { text } => {
                 Answer::LogLikelihood { sum: self.rolling(text)?, is_greedy: false }
             }
-            Question::Generate { context, until, max_tokens, temperature, seed } => {
-                #[expect(clippy::cast_possible_truncation, reason = "a setting of few digits")]
-                let temperature = *temperature as f32;
-                let sampling = Sampling { temperature, seed: *seed, ..Sampling::GREEDY };
-                let options = Options {
-                    max_tokens: *max_tokens,
-                    sampling,
-                    stop: until.iter().filter(|end| !end.is_empty()).cloned().collect(),
-                    ..Options::default()
-                };
-                Answer::Text { text: self.generate(context, &options, until)? }
+            Question::Generate { context, until, .. } => {
+                let text = self.generate(context, &options(question))?;
+                Answer::Text { text: until_end(&text, until) }
             }
         })
+    }
+
+    fn answers(&self, questions: &[Question]) -> Result<Vec<Answer>, Error> {
+        together::answers(self, questions)
     }
 
     fn identity(&self) -> Value {
         self.identity.clone()
     }
+}
+
+/// How the answer to a question is written; greedily and at once if it is no text.
+fn options(question: &Question) -> Options {
+    let Question::Generate { until, max_tokens, temperature, seed, .. } = question else {
+        return Options::default();
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "a setting of few digits")]
+    let temperature = *temperature as f32;
+    Options {
+        max_tokens: *max_tokens,
+        sampling: Sampling { temperature, seed: *seed, ..Sampling::GREEDY },
+        stop: until.iter().filter(|end| !end.is_empty()).cloned().collect(),
+        ..Options::default()
+    }
+}
+
+/// `text` up to the first of the ends.
+fn until_end(text: &str, until: &[String]) -> String {
+    let ends = until.iter().filter(|end| !end.is_empty());
+    ends.fold(text, |text, end| text.split(end.as_str()).next().unwrap_or(text)).to_owned()
+}
+
+/// Adds what the logits say of `token`, which comes next.
+fn add(found: &mut Likelihood, token: u32, logits: &[f32]) {
+    let wanted = f64::from(logits[token as usize]);
+    found.0 += wanted - log_sum_exp(logits);
+    found.1 &= first_likeliest(logits) == Some(token as usize);
 }
 
 fn failed(source: plumb_infer::Error) -> Error {

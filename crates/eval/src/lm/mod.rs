@@ -10,11 +10,13 @@ mod filters;
 mod model;
 mod prompt;
 mod python_random;
+mod questions;
 mod scoring;
 mod task;
 mod template;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
 use plumb_metrics::Resampling;
 use serde_json::{Value, json};
@@ -22,6 +24,7 @@ use serde_json::{Value, json};
 use crate::run::ItemRecord;
 use crate::{Error, Score};
 use prompt::{Prompt, Prompts};
+use questions::{first_context, pairs, questions};
 use scoring::Column;
 
 pub use asked::Asked;
@@ -36,6 +39,8 @@ pub struct Settings {
     pub fewshot_seed: u64,
     /// How intervals are made.
     pub how: Resampling,
+    /// Documents whose questions the model may answer together, at least 1.
+    pub at_once: NonZeroUsize,
 }
 
 /// What a model reached on a task.
@@ -59,24 +64,47 @@ pub fn evaluate(
     let mut prompts = Prompts::new(task, settings.fewshot_seed);
     let mut columns: BTreeMap<String, Column> = BTreeMap::new();
     let mut items = Vec::with_capacity(task.docs.len());
-    for (number, doc) in task.docs.iter().enumerate() {
-        let in_doc = |source: Error| Error::Document { number, source: Box::new(source) };
-        let prompt = prompts.next(doc).map_err(in_doc)?;
-        let mut asking = Asking { task, model, cache };
-        let (record, weights) = asking.document(number, &prompt).map_err(in_doc)?;
-        for (name, score) in &record.scores {
-            let column = columns.entry(name.clone()).or_default();
-            column.values.push(score.unwrap_or_default());
-            column.weights.push(weights.get(name).copied().unwrap_or(1.0));
+    for docs in task.docs.chunks(settings.at_once.get()) {
+        let prompts: Vec<_> = docs.iter().map(|doc| prompts.next(doc)).collect();
+        answer_together(task, model, cache, &prompts);
+        for prompt in prompts {
+            let number = items.len();
+            let in_doc = |source: Error| Error::Document { number, source: Box::new(source) };
+            let prompt = prompt.map_err(in_doc)?;
+            let mut asking = Asking { task, model, cache };
+            let (record, weights) = asking.document(number, &prompt).map_err(in_doc)?;
+            for (name, score) in &record.scores {
+                let column = columns.entry(name.clone()).or_default();
+                column.values.push(score.unwrap_or_default());
+                column.weights.push(weights.get(name).copied().unwrap_or(1.0));
+            }
+            on_item(&record)?;
+            items.push(record);
         }
-        on_item(&record)?;
-        items.push(record);
     }
     let mut scores = Vec::new();
     for (name, column) in &columns {
         scores.push((name.clone(), scoring::result(name, column, &settings.how)?));
     }
     Ok(Evaluated { scores, items })
+}
+
+/// Puts the answers to all questions of several documents into the cache.
+///
+/// What fails here is asked again document by document, so that the error names the
+/// one that it comes from.
+fn answer_together(
+    task: &Task,
+    model: &dyn Model,
+    cache: &mut Cache,
+    prompts: &[Result<Prompt, Error>],
+) {
+    if prompts.len() < 2 {
+        return;
+    }
+    let each = prompts.iter().flatten().filter_map(|prompt| questions(task, prompt).ok());
+    let all: Vec<Question> = each.flatten().collect();
+    let _ = cache.prepare(model, &all);
 }
 
 /// One document being asked about.
@@ -100,23 +128,7 @@ impl Asking<'_, '_> {
     }
 
     fn choices(&mut self, number: usize, prompt: &Prompt) -> Result<Weighted, Error> {
-        let delimiter = &self.task.fields.target_delimiter;
-        let mut pairs: Vec<(String, String)> = Vec::new();
-        if prompt.input.is_some() {
-            let after = format!("{delimiter}{}", prompt::plain(&prompt.target)?);
-            pairs.extend(prompt.contexts.iter().map(|context| (context.clone(), after.clone())));
-        } else {
-            let context = prompt.contexts.first().cloned().unwrap_or_default();
-            let after = |choice: &String| format!("{delimiter}{choice}");
-            pairs.extend(prompt.choices.iter().map(|choice| (context.clone(), after(choice))));
-        }
-        if self.task.metrics.iter().any(|(name, _)| name == "acc_mutual_info") {
-            let alone = prompt.choices.iter().map(|choice| format!("{delimiter}{choice}"));
-            pairs.extend(alone.map(|choice| (String::new(), choice)));
-        }
-        if prompt.choices.is_empty() {
-            return Err(Error::Task { message: "there are no choices".to_owned() });
-        }
+        let pairs = pairs(self.task, prompt)?;
         let mut answers = Vec::with_capacity(pairs.len());
         for (context, continuation) in &pairs {
             answers.push(self.likelihood(context, continuation)?);
@@ -126,7 +138,7 @@ impl Asking<'_, '_> {
     }
 
     fn continuation(&mut self, number: usize, prompt: &Prompt) -> Result<Weighted, Error> {
-        let context = prompt.contexts.first().cloned().unwrap_or_default();
+        let context = first_context(prompt);
         let target = prompt::plain(&prompt.target)?;
         let answer = self.likelihood(&context, &target)?;
         let scores = scoring::likelihood_scores(self.task, answer);
@@ -146,10 +158,9 @@ impl Asking<'_, '_> {
     }
 
     fn generated(&mut self, number: usize, prompt: &Prompt) -> Result<Weighted, Error> {
-        let context = prompt.contexts.first().cloned().unwrap_or_default();
+        let context = first_context(prompt);
         let mut responses = Vec::new();
-        for repeat in 0..self.task.repeats {
-            let question = generation(&self.task.generation, &context, repeat as u64)?;
+        for question in questions(self.task, prompt)? {
             match self.cache.answer(self.model, &question)? {
                 Answer::Text { text } => responses.push(text),
                 other @ Answer::LogLikelihood { .. } => return Err(unfit(&other)),
@@ -211,44 +222,6 @@ fn asked(pairs: &[(String, String)], answers: &[scoring::Likelihood], target: &V
     };
     let requests: Vec<Value> = pairs.iter().zip(answers).map(one).collect();
     json!({"requests": requests, "target": target})
-}
-
-/// What `generation_kwargs` ask for.
-fn generation(
-    options: &serde_json::Map<String, Value>,
-    context: &str,
-    repeat: u64,
-) -> Result<Question, Error> {
-    const KNOWN: [&str; 5] =
-        ["until", "max_gen_toks", "max_new_tokens", "temperature", "do_sample"];
-    let usual = |value: &Value| value.is_null() || value.as_f64() == Some(1.0);
-    for (name, value) in options {
-        let changes_nothing = matches!(name.as_str(), "top_p" | "num_beams") && usual(value);
-        if !KNOWN.contains(&name.as_str()) && !changes_nothing {
-            let message = format!("generation_kwargs: `{name}` is not known");
-            return Err(Error::Task { message });
-        }
-    }
-    let until = match options.get("until") {
-        Some(Value::String(one)) => vec![one.clone()],
-        Some(Value::Array(several)) => {
-            several.iter().map(prompt::plain).collect::<Result<_, _>>()?
-        }
-        _ => Vec::new(),
-    };
-    let number = |name: &str| options.get(name).and_then(Value::as_u64);
-    let max_tokens = number("max_gen_toks").or(number("max_new_tokens")).unwrap_or(256);
-    let stated = options.get("temperature").and_then(Value::as_f64);
-    let samples = options.get("do_sample").and_then(Value::as_bool);
-    let samples = samples.unwrap_or(stated.is_some_and(|temperature| temperature > 0.0));
-    let temperature = stated.unwrap_or(1.0);
-    Ok(Question::Generate {
-        context: context.to_owned(),
-        until,
-        max_tokens: usize::try_from(max_tokens).unwrap_or(usize::MAX),
-        temperature: if samples { temperature } else { 0.0 },
-        seed: repeat,
-    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What an evaluation asks of a model, and answers that were given before.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -65,6 +65,12 @@ pub trait Model {
     /// Answers one question.
     fn answer(&self, question: &Question) -> Result<Answer, Error>;
 
+    /// Answers several, each as [`answer`](Self::answer) does: that they are together
+    /// may change the time and nothing else.
+    fn answers(&self, questions: &[Question]) -> Result<Vec<Answer>, Error> {
+        questions.iter().map(|question| self.answer(question)).collect()
+    }
+
     /// Everything beside the question that may change the answer: hashes of
     /// weights and tokenizer, arithmetic, version of the engine.
     fn identity(&self) -> Value;
@@ -96,6 +102,8 @@ struct Entry {
 pub struct Cache {
     path: Option<PathBuf>,
     known: HashMap<String, Answer>,
+    /// Keys of answers that were prepared and not asked for yet.
+    prepared: HashSet<String>,
     identity: String,
     audit: f64,
     /// What has happened so far.
@@ -110,6 +118,7 @@ impl Cache {
         let mut cache = Self {
             path: folder.map(|folder| folder.join(format!("{}.jsonl", &hash(&identity)[..32]))),
             known: HashMap::new(),
+            prepared: HashSet::new(),
             identity,
             audit,
             used: CacheUse::default(),
@@ -134,6 +143,25 @@ impl Cache {
         Ok(hash(&format!("{}\n{question}", self.identity)))
     }
 
+    /// Has `model` answer those of `questions` that are not known, all together.
+    pub fn prepare(&mut self, model: &dyn Model, questions: &[Question]) -> Result<(), Error> {
+        let mut missing: Vec<Question> = Vec::new();
+        let mut keys: Vec<String> = Vec::new();
+        for question in questions {
+            let key = self.key(question)?;
+            if !self.known.contains_key(&key) && !keys.contains(&key) {
+                missing.push(question.clone());
+                keys.push(key);
+            }
+        }
+        for (key, answer) in keys.into_iter().zip(model.answers(&missing)?) {
+            self.used.misses += 1;
+            self.prepared.insert(key.clone());
+            self.keep(key, answer)?;
+        }
+        Ok(())
+    }
+
     /// The answer to `question`, from before or from `model`.
     pub fn answer(&mut self, model: &dyn Model, question: &Question) -> Result<Answer, Error> {
         let key = self.key(question)?;
@@ -143,6 +171,9 @@ impl Cache {
             self.keep(key, answer.clone())?;
             return Ok(answer);
         };
+        if self.prepared.remove(&key) {
+            return Ok(stored.clone());
+        }
         self.used.hits += 1;
         // Which hits are checked follows from the key: the same in each run.
         let drawn = u32::from_str_radix(&key[..8], 16).unwrap_or(0);
@@ -282,6 +313,19 @@ mod tests {
         // What comes after the torn line is read again.
         cache.answer(&toy, &Question::Rolling { text: "x".into() }).unwrap();
         assert_eq!(open().known.len(), 2);
+    }
+
+    #[test]
+    fn what_is_prepared_counts_as_computed_once_and_is_known_after() {
+        let toy = Toy::new(1.0);
+        let mut cache = Cache::open(None, &toy.identity(), 1.0).unwrap();
+        let other = Question::Rolling { text: "x".into() };
+        cache.prepare(&toy, &[generate(), other.clone(), generate()]).unwrap();
+        assert_eq!(toy.asked.get(), 2);
+        cache.answer(&toy, &generate()).unwrap();
+        assert_eq!((cache.used.hits, cache.used.misses, toy.asked.get()), (0, 2, 2));
+        cache.answer(&toy, &generate()).unwrap();
+        assert_eq!((cache.used.hits, cache.used.audited), (1, 1));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use super::questions::generation;
 use super::*;
 use serde_json::Map;
 
@@ -60,9 +61,18 @@ impl Place {
     fn run(&self, overrides: &Overrides) -> Evaluated {
         let task = self.load(overrides).unwrap();
         let how = Resampling { resamples: 99, ..Resampling::default() };
-        let settings = Settings { fewshot_seed: 1234, how };
-        let mut cache = Cache::open(None, &Toy.identity(), 0.0).unwrap();
-        evaluate(&task, &Toy, &mut cache, &settings, &mut |_| Ok(())).unwrap()
+        let settings = |at_once: usize| Settings {
+            fewshot_seed: 1234,
+            how,
+            at_once: NonZeroUsize::new(at_once).unwrap(),
+        };
+        let run = |at_once: usize| {
+            let mut cache = Cache::open(None, &Toy.identity(), 0.0).unwrap();
+            evaluate(&task, &Toy, &mut cache, &settings(at_once), &mut |_| Ok(())).unwrap()
+        };
+        let (one, several) = (run(1), run(3));
+        assert_eq!(one.items, several.items);
+        one
     }
 }
 

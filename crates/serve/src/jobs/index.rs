@@ -119,7 +119,7 @@ fn index(
     let tools = Tools {
         embedder: &collection.embedder,
         analyzer: &collection.analyzer,
-        chunk_tokens: collection.chunk_tokens,
+        chunking: collection.chunking,
         limits: Limits::default(),
     };
     let mut indexer = Indexer::new(&store, &tools, watch, batch);
