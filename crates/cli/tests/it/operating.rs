@@ -55,7 +55,7 @@ impl Server {
     }
 }
 
-fn lines<'a>(log: &'a str, event: &str) -> Vec<Value> {
+fn lines(log: &str, event: &str) -> Vec<Value> {
     let all = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     all.filter(|line| line["event"] == *event).collect()
 }
