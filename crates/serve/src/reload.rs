@@ -243,6 +243,6 @@ impl HangUp {
         {
             return;
         }
-        std::future::pending().await;
+        std::future::pending::<()>().await;
     }
 }
