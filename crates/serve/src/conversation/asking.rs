@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 
 use super::replying::{Cited, Replying, Usage};
 use super::{Conversation, Format, Role, Spoken, ToolChoice};
+use crate::cache::Policy;
 use crate::collection::{Asked, Collection};
 use crate::failure::{Failure, Kind};
 use crate::state::App;
@@ -60,6 +61,7 @@ struct How {
     sampling: Option<Sampling>,
     /// Tokens of the reply.
     max_tokens: Option<usize>,
+    policy: Policy,
 }
 
 /// Refuses what a checked answer cannot heed.
@@ -98,6 +100,7 @@ pub(super) async fn start(
     let how = How {
         sampling: conversation.is_sampled.then(|| conversation.sampling.clone()),
         max_tokens: conversation.max_tokens,
+        policy: conversation.policy,
     };
     let asking = Asking::start((app, arrived), collection, (question, how), place);
     Ok(Replying::of_documents(asking))
@@ -221,6 +224,7 @@ fn answer(
         history: &question.history,
         settings: &collection.settings(),
         sampling: how.sampling.as_ref(),
+        policy: how.policy,
     };
     let answer = collection.ask(app, &asked, is_cancelled, &mut on_event)?.answer;
     if answer.status == Status::Abstained {

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::Run;
 use super::wire::{AskRequest, Cited, Delta, Passages, Search, Verified};
 use crate::auth::role::{Principal, Role};
+use crate::cache::Policy;
 use crate::clock;
 use crate::collection::{Asked, Collection};
 use crate::data::{self, Conversation, Database, Message, NewAnswer, NewMessage};
@@ -31,6 +32,7 @@ struct Question {
     /// What the question and its answer are added to.
     conversation: Option<Conversation>,
     settings: StoredSettings,
+    policy: Policy,
     meter: Meter,
     arrived: Instant,
 }
@@ -40,7 +42,7 @@ struct Question {
 pub(super) async fn start(
     app: &Arc<App>,
     who: &Principal,
-    meter: Meter,
+    (meter, policy): (Meter, Policy),
     request: AskRequest,
 ) -> Result<Arc<Run>, Failure> {
     let arrived = Instant::now();
@@ -56,13 +58,23 @@ pub(super) async fn start(
     let name = conversation.as_ref().map(|conversation| conversation.collection.as_str());
     let collection = collection(app, who, name.or(request.collection.as_deref()), Role::Read)?;
     let settings = request.settings(&collection.settings())?;
+    let policy = policy.if_allowed(request.cache);
     // A filter that cannot be read is found before the stream begins.
     Collection::check_settings(&settings)?;
     let place = app.workers.reserve().await?;
     let run = app.runs.begin(&who.id, request.resumable.unwrap_or(false));
     let (owner, text) = (who.id.clone(), request.question);
-    let question =
-        Question { owner, collection, text, history, conversation, settings, meter, arrived };
+    let question = Question {
+        owner,
+        collection,
+        text,
+        history,
+        conversation,
+        settings,
+        policy,
+        meter,
+        arrived,
+    };
     let (shared, asked) = (app.clone(), run.clone());
     let work = place.run(move || asked.end(answer(&shared, &asked, &question)));
     tokio::spawn(watch(app.clone(), run.clone(), (work, arrived)));
@@ -103,6 +115,7 @@ fn answer(app: &App, run: &Run, question: &Question) -> Result<(Value, Value), F
         history: &question.history,
         settings: &question.settings,
         sampling: None,
+        policy: question.policy,
     };
     let mut claims = 0;
     let mut failed = None;
