@@ -9,6 +9,7 @@
 //! - `conversation` is what the APIs have in common: a conversation, handed to an
 //!   engine or to a collection, and the replies as they come; `generation` runs one
 //!   prompt, `encoding` embeds and reranks;
+//! - `given` writes down what was answered to whom;
 //! - `cache` is what was computed before and may be given again;
 //! - `openai`, `anthropic` and `rerank` speak the wire types of OpenAI's API, of
 //!   Anthropic's and of Cohere's;
@@ -49,6 +50,7 @@ mod error;
 mod failure;
 mod generation;
 mod generator;
+mod given;
 mod health;
 mod jobs;
 pub mod limits;

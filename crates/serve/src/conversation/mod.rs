@@ -109,7 +109,8 @@ pub async fn start(
             job::start(app, (&generator, &who.id), conversation, arrived).await
         }
         Served::Collection(collection) => {
-            asking::start(app, collection, &conversation, arrived).await
+            let whose = (collection, who.id.clone());
+            asking::start(app, whose, &conversation, arrived).await
         }
     }
 }

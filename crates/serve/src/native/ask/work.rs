@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use plumb_answer::{Answer, Claim, Event, Status, StoredAnswer, StoredSettings, Turn};
+use plumb_answer::{Answer, Claim, Event, StoredAnswer, StoredSettings, Turn};
 use plumb_store::Snapshot;
 use serde_json::{Value, json};
 
@@ -15,8 +15,9 @@ use crate::auth::role::{Principal, Role};
 use crate::cache::Policy;
 use crate::clock;
 use crate::collection::{Asked, Collection};
-use crate::data::{self, Conversation, Database, Message, NewAnswer, NewMessage};
+use crate::data::{self, Conversation, Database, Message, NewMessage};
 use crate::failure::{Failure, Kind, chain};
+use crate::given;
 use crate::limits::Meter;
 use crate::native::conversations::{self, title_of};
 use crate::native::{check_text, collection, search};
@@ -88,7 +89,7 @@ async fn watch(
     run: Arc<Run>,
     (work, arrived): (impl Future<Output = Result<(), Failure>> + Send + 'static, Instant),
 ) {
-    let limit = app.settings.limits.request;
+    let limit = app.limits().request;
     let failure = tokio::select! {
         done = work => match done {
             Ok(()) => return,
@@ -155,31 +156,12 @@ fn ended(
     question: &Question,
     kept: &StoredAnswer,
 ) -> Result<(Value, Value), Failure> {
-    let told = |error: serde_json::Error| Failure::internal(chain(&error));
     let answer = &kept.answer;
-    // Through its text: as a value a number would get digits that the answer's
-    // digest does not know.
-    let body = serde_json::to_string(answer).map_err(told)?;
-    let whole: Value = serde_json::from_str(&body).map_err(told)?;
-    let replay = serde_json::to_string(&json!({
-        "settings": kept.settings,
-        "history": kept.history,
-        "written": kept.written,
-        "deterministic": kept.deterministic,
-    }));
-    let status = if answer.status == Status::Answered { "answered" } else { "abstained" };
-    let new = NewAnswer {
-        id: answer.answer_id.clone(),
-        owner: question.owner.clone(),
-        collection: question.collection.name.clone(),
-        question: question.text.clone(),
-        status: status.to_owned(),
-        snapshot: answer.snapshot.clone(),
-        body,
-        replay: replay.map_err(told)?,
-    };
+    let whose = (question.owner.as_str(), question.collection.name.as_str());
+    let body = given::keep(app, whose, &question.text, kept)?;
+    let whole: Value =
+        serde_json::from_str(&body).map_err(|error| Failure::internal(chain(&error)))?;
     let data = app.guard.database();
-    data.save_answer(&new, clock::now())?;
     let messages = question.conversation.as_ref().map(|to| add(data, question, to, answer));
     let messages = messages.transpose()?;
     let conversation = question.conversation.as_ref().map(|conversation| &conversation.id);
