@@ -9,6 +9,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use plumb_infer::Options;
 use sha2::{Digest, Sha256};
 
 use super::lru::{Key, Lru};
@@ -48,7 +49,7 @@ impl Exact {
 pub(crate) fn reply_key(owner: &str, generator: &Generator, job: &Job) -> Key {
     let model = generator.id.sha256.as_deref().unwrap_or(&generator.id.name);
     let cache_type = format!("{:?}", generator.kv_cache);
-    let options = format!("{:?}", job.options);
+    let options = decisive(&job.options);
     let schema = job.schema.as_deref();
     let prompt: Vec<u8> = job.prompt.iter().flat_map(|token| token.to_le_bytes()).collect();
     let n = job.n.to_le_bytes();
@@ -66,6 +67,17 @@ pub(crate) fn reply_key(owner: &str, generator: &Generator, job: &Job) -> Key {
     hash(&parts)
 }
 
+/// How a prompt is continued, as text, without what decides nothing: where the
+/// likeliest token is taken the seed, which a request that names none is given
+/// anew each time.
+fn decisive(options: &Options) -> String {
+    let mut options = options.clone();
+    if options.sampling.temperature == 0.0 {
+        options.sampling.seed = 0;
+    }
+    format!("{options:?}")
+}
+
 /// SHA-256 of `parts`, each with its length, so that none runs into the next.
 pub(super) fn hash(parts: &[&[u8]]) -> Key {
     let mut hasher = Sha256::new();
@@ -74,4 +86,30 @@ pub(super) fn hash(parts: &[&[u8]]) -> Key {
         hasher.update(part);
     }
     hasher.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use plumb_infer::Sampling;
+
+    use super::*;
+
+    #[test]
+    fn a_seed_tells_requests_apart_only_where_tokens_are_drawn() {
+        let with = |temperature, seed| {
+            let sampling = Sampling { temperature, seed, ..Sampling::GREEDY };
+            decisive(&Options { sampling, ..Options::default() })
+        };
+        assert_eq!(with(0.0, 1), with(0.0, 2));
+        assert_ne!(with(0.7, 1), with(0.7, 2));
+        assert_ne!(with(0.0, 1), with(0.7, 1));
+        let longer = Options { max_tokens: 7, ..Options::default() };
+        assert_ne!(decisive(&longer), decisive(&Options::default()));
+    }
+
+    #[test]
+    fn parts_do_not_run_into_each_other() {
+        assert_ne!(hash(&[b"ab", b"c"]), hash(&[b"a", b"bc"]));
+        assert_ne!(hash(&[b"ab"]), hash(&[b"ab", b""]));
+    }
 }
