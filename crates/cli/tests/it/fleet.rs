@@ -16,17 +16,21 @@ fn embedding(place: &Place, folder: &str) -> Server {
 }
 
 /// A project whose documents a pool of `endpoints` embeds, each an address and
-/// its name for the model, and a server of it.
+/// the folder of its model, and a server of it. A model is called by its path.
 fn served(place: &Place, endpoints: &[(&str, &str)]) -> Server {
     let path = place.path().join("plumb.toml");
     let settings = fs::read_to_string(&path).unwrap();
     let endpoints: String = endpoints
         .iter()
-        .map(|(url, model)| format!("{{ url = \"{url}/v1\", model = \"{model}\" }}, "))
+        .map(|(url, folder)| {
+            let model = place.path().join(folder);
+            format!("{{ url = \"{url}/v1\", model = \"{}\" }}, ", model.display())
+        })
         .collect();
     let settings = format!(
         "name = \"house\"\n{settings}\n[answer]\nwording = \"quote\"\nthreshold = 0.0\n\
-         [serve.pools.one]\nendpoints = [{endpoints}]\n"
+         [serve.pools.\"{}\"]\nendpoints = [{endpoints}]\n",
+        place.path().join("one").display()
     );
     fs::write(&path, settings).unwrap();
     place.json(&["add", "docs"]);
@@ -91,7 +95,7 @@ fn a_pool_of_another_model_embeds_nothing_and_the_job_says_why() {
     let job = uploaded(&server);
     assert_eq!(job["state"], "failed", "{job}");
     let error = job["error"].as_str().unwrap();
-    for part in ["the pool `one`", &other.url, "another model"] {
+    for part in ["/one` could not embed the documents", &other.url, "another model"] {
         assert!(error.contains(part), "{error}");
     }
     assert!(!server.get("/api/v1/documents").1.contains("shed.md"));

@@ -52,16 +52,17 @@ fn serve(mut connection: &TcpStream, count: &AtomicUsize) -> Option<()> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    let body = if first.starts_with("GET") {
-        "{\"data\": [{\"id\": \"remote\"}]}".to_owned()
+    let (kind, body) = if first.starts_with("GET") {
+        ("application/json", "{\"data\": [{\"id\": \"remote\"}]}".to_owned())
     } else {
         count.fetch_add(1, Ordering::SeqCst);
         let request: Value = serde_json::from_slice(&body).ok()?;
         let event = json!({"choices": [{"delta": {"content": text(&request)}}]});
-        format!("data: {event}\n\ndata: [DONE]\n\n")
+        ("text/event-stream", format!("data: {event}\n\ndata: [DONE]\n\n"))
     };
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close", body.len());
-    write!(connection, "{head}\r\n\r\n{body}").ok()
+    let length = body.len();
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}");
+    write!(connection, "{head}\r\nConnection: close\r\n\r\n{body}").ok()
 }
 
 /// The first piece of evidence in the last message.
