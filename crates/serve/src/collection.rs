@@ -279,7 +279,8 @@ impl Collection {
         let is_drawn = asked.sampling.is_some_and(|sampling| 0.0 < sampling.temperature);
         let policy = if is_drawn { Policy::NEVER } else { asked.policy };
         let reuse = &asked.settings.chunk_reuse;
-        let scope = format!("{} {:?} {} {reuse:?}", self.name, writer.id(), asked.settings.kv_cache);
+        let scope =
+            format!("{} {:?} {} {reuse:?}", self.name, writer.id(), asked.settings.kv_cache);
         KeptWriter::new(writer, (&app.caches.wordings, policy), scope, &self.analyzer)
     }
 
