@@ -97,18 +97,21 @@ impl Default for Metrics {
                 "Settings that were read again, by what came of it.",
                 &["outcome"],
             ),
-            cache_hits: Counter::new(
+            cache_hits: by_layer(
                 "plumb_cache_hits_total",
                 "Requests that found something kept, by layer.",
-                &["layer"],
             ),
-            cache_misses: Counter::new(
+            cache_misses: by_layer(
                 "plumb_cache_misses_total",
-                "Requests that looked for something kept and found nothing, by layer.",
-                &["layer"],
+                "Requests that looked for it in vain, by layer.",
             ),
         }
     }
+}
+
+/// A counter by layer of the cache.
+fn by_layer(name: &'static str, help: &'static str) -> Counter {
+    Counter::new(name, help, &["layer"])
 }
 
 impl Metrics {
