@@ -137,6 +137,16 @@ pub struct ChunkReuse {
     pub stored: String,
 }
 
+/// Words that had been written before, for the same evidence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cached {
+    /// What they were kept in: `answer`.
+    pub layer: String,
+    /// How near the question is to the one that they were written for: the
+    /// cosine of the embeddings, 1 for the same question.
+    pub similarity: f32,
+}
+
 /// A model that took part, by content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelId {
@@ -170,6 +180,10 @@ pub struct Answer {
     /// Set where the threshold comes from a calibration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guarantee: Option<Guarantee>,
+    /// Set where words were taken that had been written before. As the timings
+    /// it says how the answer came about and is no part of what is replayed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Cached>,
     /// Hex SHA-256 of the [canonical JSON](Answer::canonical_json) of all the
     /// rest; empty in answers of earlier versions.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -177,10 +191,11 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The JSON of everything that a replay must reproduce: all but the
-    /// timings, and the digest that covers them.
+    /// The JSON of everything that a replay must reproduce: all but how the
+    /// answer came about, and the digest that covers that.
     pub fn replayable_json(&self) -> String {
-        let timeless = Self { timings_ms: BTreeMap::new(), digest: String::new(), ..self.clone() };
+        let timings_ms = BTreeMap::new();
+        let timeless = Self { timings_ms, cache: None, digest: String::new(), ..self.clone() };
         serde_json::to_string(&timeless).expect("an answer has string keys and finite numbers")
     }
 
@@ -188,6 +203,13 @@ impl Answer {
     #[must_use]
     pub fn with_guarantee(mut self, guarantee: Guarantee) -> Self {
         self.guarantee = Some(guarantee);
+        self.sealed()
+    }
+
+    /// States that words were taken from an earlier answer. The id stays.
+    #[must_use]
+    pub fn with_cached(mut self, cached: Cached) -> Self {
+        self.cache = Some(cached);
         self.sealed()
     }
 

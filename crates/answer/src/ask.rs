@@ -10,14 +10,14 @@ use plumb_store::Snapshot;
 use plumb_text::{Analyzer, sentences};
 
 use crate::answer::{Answer, ChunkReuse, Claim, Dropped, ModelId, Status, Support, joined_text};
-use crate::claims::{Quote, check, meant, numbered, quoted, readable};
+use crate::claims::{Quote, check, evidence_hash, meant, numbered, quoted, readable};
 use crate::error::Error;
 use crate::evidence::SourcePassage;
 use crate::prompt::{answer_messages, pieces, rewrite_messages};
 use crate::rewrite::{Turn, is_faithful, leans_on_history, with_subject};
 use crate::select::{Candidate, QuestionTerms, choose, is_dangling};
 use crate::support::question_support;
-use crate::writer::{Request, Writer};
+use crate::writer::{Request, Subject, Writer};
 
 /// Most sentences embedded for one question.
 const MAX_CANDIDATES: usize = 72;
@@ -100,7 +100,8 @@ pub fn ask(
     if support.score >= support.threshold && !chosen.is_empty() {
         chunk_reuse = sources.settings.chunk_reuse.clone().filter(|_| writer.is_some());
         let quotes = found.quotes(sources.snapshot, &chosen)?;
-        outcome = word(&standalone, &quotes, sources.analyzer, &mut writer, on_event)?;
+        let asked = (standalone.as_str(), found.vector.as_slice());
+        outcome = word(asked, &quotes, sources.analyzer, &mut writer, on_event)?;
         clock.lap("write");
     }
     let answer = outcome.into_answer(Heading {
@@ -167,6 +168,7 @@ fn standalone_question(
             pieces: &[],
             vocabulary: &vocabulary,
             max_tokens: MAX_REWRITE_TOKENS,
+            subject: None,
         };
         let proposal = writer.write(&request, &mut |_| ControlFlow::Continue(()))?;
         if is_faithful(proposal.trim(), question, recent) {
@@ -178,6 +180,8 @@ fn standalone_question(
 
 /// Passages and sentences found for a question.
 struct Findings {
+    /// Of the whole question.
+    vector: Vec<f32>,
     hits: Vec<Hit>,
     passages: Vec<SourcePassage>,
     candidates: Vec<Candidate>,
@@ -186,7 +190,7 @@ struct Findings {
 impl Findings {
     fn search(sources: &Sources<'_>, question: &str, clock: &mut Clock) -> Result<Self, Error> {
         let parts = question_parts(question);
-        let vectors: Vec<Vec<f32>> = parts
+        let mut vectors: Vec<Vec<f32>> = parts
             .iter()
             .map(|part| sources.embedder.embed_query(part))
             .collect::<Result<_, _>>()?;
@@ -204,7 +208,8 @@ impl Findings {
                 vectors.iter().map(|query| cosine(query, vector)).fold(f32::MIN, f32::max);
         }
         clock.lap("sentences");
-        Ok(Self { hits, passages, candidates })
+        let vector = vectors.swap_remove(0);
+        Ok(Self { vector, hits, passages, candidates })
     }
 
     fn choose(&self, sources: &Sources<'_>, question: &str) -> Vec<usize> {
@@ -374,7 +379,7 @@ struct Outcome {
 }
 
 fn word(
-    question: &str,
+    asked: (&str, &[f32]),
     quotes: &[Quote],
     analyzer: &Analyzer,
     writer: &mut Option<&mut dyn Writer>,
@@ -382,7 +387,7 @@ fn word(
 ) -> Result<Outcome, Error> {
     let mut outcome = Outcome::default();
     if let Some(writer) = writer {
-        outcome = written(question, quotes, analyzer, *writer, on_event)?;
+        outcome = written(asked, quotes, analyzer, *writer, on_event)?;
     }
     // What the model left out or got wrong, the quotes themselves say.
     if outcome.claims.is_empty() || !outcome.dropped.is_empty() {
@@ -397,7 +402,7 @@ fn word(
 
 /// Lets the model write, and takes each sentence as soon as it is complete.
 fn written(
-    question: &str,
+    (question, vector): (&str, &[f32]),
     quotes: &[Quote],
     analyzer: &Analyzer,
     writer: &mut dyn Writer,
@@ -412,6 +417,7 @@ fn written(
         pieces: &pieces,
         vocabulary: &vocabulary,
         max_tokens: MAX_ANSWER_TOKENS,
+        subject: Some(Subject { question, vector, evidence: evidence_hash(quotes) }),
     };
     let mut outcome = Outcome::default();
     let mut pending = String::new();
@@ -500,6 +506,7 @@ impl Outcome {
             timings_ms: heading.timings_ms,
             chunk_reuse: heading.chunk_reuse,
             guarantee: None,
+            cache: None,
             digest: String::new(),
         };
         answer.sealed()

@@ -341,6 +341,7 @@ mod tests {
             timings_ms: BTreeMap::from([("total".into(), 1.25)]),
             chunk_reuse: None,
             guarantee: None,
+            cache: None,
             digest: String::new(),
         }
         .sealed()

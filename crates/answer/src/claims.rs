@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use plumb_text::{Analyzer, UnitKind, units};
+use sha2::{Digest, Sha256};
 
 use crate::answer::{Answer, Citation, Claim, Dropped, Part, Wording};
 use crate::select::is_dangling;
@@ -46,6 +47,20 @@ pub(crate) struct Quote {
     pub(crate) context: String,
     /// Everything but `number` and `score`, which depend on the claim.
     pub(crate) citation: Citation,
+}
+
+/// SHA-256 of all that `quotes` say, where it stands and of what.
+pub(crate) fn evidence_hash(quotes: &[Quote]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    for quote in quotes {
+        let place = serde_json::to_string(&quote.citation)
+            .expect("a citation has string keys and finite numbers");
+        for text in [quote.text.as_str(), &quote.context, &place] {
+            hasher.update((text.len() as u64).to_le_bytes());
+            hasher.update(text);
+        }
+    }
+    hasher.finalize().into()
 }
 
 /// The ranges of the sentences of a document of `kind`, without list markers

@@ -7,6 +7,7 @@
 
 mod addressed;
 mod align;
+mod alike;
 mod answer;
 mod ask;
 mod certificate;
@@ -25,9 +26,10 @@ mod verify;
 mod words;
 mod writer;
 
+pub use alike::{NEAR, question_form};
 pub use answer::{
-    Answer, ChunkReuse, Citation, Claim, Dropped, Guarantee, Label, ModelId, Part, Status, Support,
-    Wording,
+    Answer, Cached, ChunkReuse, Citation, Claim, Dropped, Guarantee, Label, ModelId, Part, Status,
+    Support, Wording,
 };
 pub use ask::{ABSTENTION, Event, OnEvent, Settings, Sources, ask};
 pub use certificate::{Fault, Finding, Library, verify};
@@ -39,4 +41,4 @@ pub use prompt::answer_messages;
 pub use record::{StoredAnswer, StoredSettings};
 pub use rewrite::Turn;
 pub use verify::{Evidence, MIN_SUPPORT, Unsupported, support};
-pub use writer::{LocalWriter, Recorder, Replayer, Request, Writer, WriterError};
+pub use writer::{LocalWriter, Recorder, Replayer, Request, Subject, Writer, WriterError};

@@ -21,6 +21,20 @@ pub struct Request<'a> {
     /// cannot be constrained ignores them: what it writes is checked anyway.
     pub vocabulary: &'a [&'a str],
     pub max_tokens: usize,
+    /// What the text is to say; `None` of a text that is no part of an answer.
+    pub subject: Option<Subject<'a>>,
+}
+
+/// A question and its evidence, for a writer that may have worded them before.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// As it is searched for.
+    pub question: &'a str,
+    /// Its embedding, of length 1.
+    pub vector: &'a [f32],
+    /// SHA-256 of the evidence: its text, where it stands, and of which bytes of
+    /// which document. Whatever changes there changes this.
+    pub evidence: [u8; 32],
 }
 
 /// Why a writer gave nothing.

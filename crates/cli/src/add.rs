@@ -209,6 +209,7 @@ pub fn index(project: &Project, context: &Context, store: &Store, work: &Work) -
     let analyzer = analyzer();
     let tools = Tools {
         embedder: &loaded.embedder,
+        vectors: &loaded.embedder,
         analyzer: &analyzer,
         chunking: project.config.chunking,
         limits: Limits::default(),

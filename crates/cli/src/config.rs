@@ -13,6 +13,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use plumb_index::Chunking;
 use plumb_infer::CacheType;
 use plumb_retrieve::{Fusion, Mode};
+use plumb_serve::CacheSettings;
 use plumb_serve::Level;
 use plumb_serve::auth::role::{KeyLimits, Role};
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,16 @@ pub struct ServeFile {
     pub request_seconds: Option<u64>,
     pub running: Option<usize>,
     pub waiting: Option<usize>,
+    pub cache: CacheFile,
+}
+
+/// What may be given again.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CacheFile {
+    pub exact_mib: Option<u64>,
+    pub answer_mib: Option<u64>,
+    pub near_questions: Option<bool>,
 }
 
 /// A generator on other machines.
@@ -234,6 +245,7 @@ pub struct Serve {
     pub running: usize,
     /// Such requests that wait; more are refused.
     pub waiting: usize,
+    pub cache: CacheSettings,
 }
 
 /// What flags and the environment say.
@@ -325,6 +337,7 @@ fn serve(file: ServeFile) -> Result<Serve> {
         },
         running: positive("serve.running", file.running, 64)?,
         waiting: file.waiting.unwrap_or(256),
+        cache: cache(&file.cache),
     })
 }
 
@@ -335,6 +348,20 @@ fn check_name(name: &str) -> Result<()> {
         bail!("`name` is `{name}`; it must be of letters, digits, `-`, `_` and `.`");
     }
     Ok(())
+}
+
+fn cache(file: &CacheFile) -> CacheSettings {
+    let default = CacheSettings::default();
+    let bytes = |mib: Option<u64>, default: usize| {
+        mib.map_or(default, |mib| {
+            usize::try_from(mib.saturating_mul(1 << 20)).unwrap_or(usize::MAX)
+        })
+    };
+    CacheSettings {
+        exact_bytes: bytes(file.exact_mib, default.exact_bytes),
+        answer_bytes: bytes(file.answer_mib, default.answer_bytes),
+        near_questions: file.near_questions.unwrap_or(default.near_questions),
+    }
 }
 
 /// Bytes of so many MiB.
@@ -416,6 +443,11 @@ pub const TEMPLATE: &str = r#"# Settings of this project. Every key is optional;
 # allowed_hosts = []                # names in `Host` beside those of loopback
 # cors_origins = []                 # origins of other pages that may use the server
 # database = ".plumb/serve.db"      # or "postgres://USER@HOST/NAME"
+
+[serve.cache]
+# exact_mib = 32                    # of memory, for replies to requests that are the same; 0 keeps none
+# answer_mib = 16                   # of memory, for wordings of answers from documents; 0 keeps none
+# near_questions = false            # take a wording also for a question that is put in another way
 "#;
 
 #[cfg(test)]

@@ -52,6 +52,7 @@ pub fn rebuild(
     let analyzer = analyzer();
     let tools = Tools {
         embedder: &loaded.embedder,
+        vectors: &loaded.embedder,
         analyzer: &analyzer,
         chunking: project.config.chunking,
         limits: Limits::default(),

@@ -104,6 +104,7 @@ pub fn settings(args: &ServeArgs, context: &Context) -> Result<Settings> {
         collections,
         access: access(&args.access, &config, database)?,
         pools: pools(&config, context)?,
+        cache: config.serve.cache,
         shelf: Some(models::shelf(context)),
         limits: limits(&config),
         log: config.serve.log,

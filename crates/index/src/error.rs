@@ -9,6 +9,9 @@ pub enum Error {
     #[error(transparent)]
     Embed(#[from] plumb_infer::Error),
 
+    #[error("the pool `{pool}` could not embed the documents")]
+    Elsewhere { pool: String, source: Box<dyn std::error::Error + Send + Sync> },
+
     #[error("the store has no document behind `{uri}`")]
     NoDocument { uri: String },
 

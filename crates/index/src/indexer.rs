@@ -39,9 +39,25 @@ pub struct Item {
     pub metadata: BTreeMap<String, String>,
 }
 
+/// Computes the vectors of documents, here or elsewhere.
+pub trait DocumentEmbedder {
+    /// One vector for each text, in their order: what the embedder that made the
+    /// index gives them.
+    fn embed_documents(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, Error>;
+}
+
+impl DocumentEmbedder for Embedder {
+    fn embed_documents(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, Error> {
+        Ok(self.embed_documents(texts)?)
+    }
+}
+
 /// What documents are turned into passages with.
 pub struct Tools<'a> {
+    /// Counts the tokens of passages.
     pub embedder: &'a Embedder,
+    /// Computes their vectors: the same embedder, or what stands in for it.
+    pub vectors: &'a dyn DocumentEmbedder,
     pub analyzer: &'a Analyzer,
     pub chunking: Chunking,
     pub limits: Limits,
@@ -230,7 +246,7 @@ impl<'a> Indexer<'a> {
                 return Ok(None);
             }
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-            vectors.extend(self.tools.embedder.embed_documents(&texts)?);
+            vectors.extend(self.tools.vectors.embed_documents(&texts)?);
             self.watch.embedded(&self.progress((vectors.len(), passages.len())));
         }
         let records = passages

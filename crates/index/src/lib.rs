@@ -18,7 +18,7 @@ mod stored;
 mod unread;
 
 pub use error::Error;
-pub use indexer::{Indexer, Item, Progress, Tools, Watch, is_whole};
+pub use indexer::{DocumentEmbedder, Indexer, Item, Progress, Tools, Watch, is_whole};
 pub use made::{Chunking, META_COLLECTION, META_EMBEDDER, Made};
 pub use report::{Report, SkippedItem};
 pub use stored::StoredDocument;

@@ -164,7 +164,8 @@ impl Embedder {
     }
 
     /// What stands before texts of this role.
-    fn prefix(&self, role: TextRole) -> &str {
+    /// The words that the model was trained with before texts of this role.
+    pub fn prefix(&self, role: TextRole) -> &str {
         match role {
             TextRole::Query => &self.query_prefix,
             TextRole::Document => &self.document_prefix,

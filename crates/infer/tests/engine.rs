@@ -234,6 +234,31 @@ fn interactive_requests_overtake_background_ones_that_run() {
 }
 
 #[test]
+fn a_long_prompt_does_not_freeze_who_is_written_for() {
+    let Some(model) = model(2) else { return };
+    let settings = EngineSettings { step_tokens: 32, ..Default::default() };
+    let engine = Engine::start(model.clone(), settings).unwrap();
+    let (sender, texts) = channel();
+    let running = Options { max_tokens: 2000, speculation: false, ..Options::default() };
+    let on_event = move |event| match event {
+        Event::Text(_) if sender.send(()).is_err() => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    let story = request(prompt(&model, QUESTIONS[6]), running);
+    let ticket = engine.submit(story, Box::new(on_event)).unwrap();
+    texts.recv().unwrap();
+    let long = model.chat_prompt(&[Message::new("user", &"word ".repeat(1200))]).unwrap();
+    let tokens = long.len();
+    let options = Options { max_tokens: 1, ..Options::default() };
+    let (_ticket, done) = submit(&engine, request(long, options));
+    done.recv().unwrap().unwrap();
+    // Each step reads a part of the prompt and writes a token for the other.
+    let written = texts.try_iter().count();
+    assert!(tokens / 32 / 2 < written, "{written} texts while {tokens} tokens were read");
+    drop(ticket);
+}
+
+#[test]
 fn other_work_has_a_part_of_the_time() {
     let Some(model) = model(2) else { return };
     let engine = Engine::start(model.clone(), EngineSettings::default()).unwrap();

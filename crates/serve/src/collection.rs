@@ -14,6 +14,7 @@ use plumb_store::{Journal, Reader, Snapshot, SnapshotInfo, Store};
 use plumb_text::Analyzer;
 use tokio::runtime::Handle;
 
+use crate::cache::{KeptWriter, Policy};
 use crate::clock;
 use crate::encoding::ServedEmbedder;
 use crate::error::Error;
@@ -33,6 +34,8 @@ pub struct Asked<'a> {
     pub settings: &'a StoredSettings,
     /// How the wording is drawn; the likeliest without it.
     pub sampling: Option<&'a Sampling>,
+    /// Whether it may be one that was kept. One that is drawn is not.
+    pub policy: Policy,
 }
 
 /// The documents of one project. All functions that search or answer compute
@@ -240,12 +243,20 @@ impl Collection {
         };
         let mut writer =
             if asked.settings.writes { self.writer(asked, is_cancelled)? } else { None };
-        let is_deterministic = writer.as_ref().is_none_or(|writer| writer.is_deterministic());
-        let mut recorder = writer.as_mut().map(|writer| Recorder::new(writer.as_mut()));
+        let mut kept = writer.as_mut().map(|writer| self.kept(app, asked, writer.as_mut()));
+        let mut recorder = kept.as_mut().map(|writer| Recorder::new(writer));
         let borrowed = recorder.as_mut().map(|recorder| recorder as &mut dyn Writer);
         let answer = plumb_answer::ask(&sources, asked.question, asked.history, borrowed, on_event);
-        let answer = answer.map_err(failure)?;
+        let mut answer = answer.map_err(failure)?;
         let written = recorder.map_or_else(Vec::new, Recorder::into_written);
+        let is_deterministic = kept.as_ref().is_none_or(|writer| writer.is_deterministic());
+        let (cached, has_looked) = kept.as_mut().map_or((None, false), KeptWriter::settle);
+        if has_looked {
+            app.metrics.looked_up("answer", cached.is_some());
+        }
+        if let Some(cached) = cached {
+            answer = answer.with_cached(cached);
+        }
         self.measure(app, &answer);
         let stored = StoredAnswer {
             answer,
@@ -256,6 +267,21 @@ impl Collection {
         };
         self.keep(&stored)?;
         Ok(stored)
+    }
+
+    /// `writer`, with what was written before where that is the same.
+    fn kept<'a>(
+        &'a self,
+        app: &'a App,
+        asked: &Asked<'_>,
+        writer: &'a mut dyn Writer,
+    ) -> KeptWriter<'a> {
+        let is_drawn = asked.sampling.is_some_and(|sampling| 0.0 < sampling.temperature);
+        let policy = if is_drawn { Policy::NEVER } else { asked.policy };
+        let reuse = &asked.settings.chunk_reuse;
+        let scope =
+            format!("{} {:?} {} {reuse:?}", self.name, writer.id(), asked.settings.kv_cache);
+        KeptWriter::new(writer, (&app.caches.wordings, policy), scope, &self.analyzer)
     }
 
     /// What words an answer until `is_cancelled` is set, if anything does.

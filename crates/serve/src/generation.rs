@@ -1,16 +1,19 @@
-//! A request to an engine, as a stream of its texts.
+//! A request to an engine, as a stream of its texts, or the same from what was
+//! kept of an earlier one.
 //!
 //! Dropping it cancels what the engine does for it, within one step.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use plumb_infer::{
-    Event, Finish, Generation, Grammar, Options, Priority, Request, Ticket, derived_seed,
+    Event, Finish, Generation, Grammar, Options, Priority, Request, Ticket, TokenLogprob,
+    derived_seed,
 };
 use tokio::sync::mpsc;
 
+use crate::cache::{Policy, Replies, reply_key};
 use crate::failure::{Failure, Kind};
 use crate::generator::Generator;
 use crate::state::App;
@@ -20,27 +23,59 @@ pub struct Job {
     pub prompt: Vec<u32>,
     pub options: Options,
     pub grammar: Option<Grammar>,
+    /// What the grammar was made of.
+    pub schema: Option<String>,
     /// Continuations, at least 1.
     pub n: usize,
     /// When the request arrived.
     pub arrived: Instant,
+    /// Whether it may be served from what was kept. That of a request whose
+    /// result is drawn anew each time is [`Policy::NEVER`].
+    pub policy: Policy,
 }
 
 /// What comes of a [`Job`]. The number is that of the continuation.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Piece {
     Text(usize, String),
     /// The last of this continuation.
     Done(usize, Generation),
 }
 
-/// A job that an engine has.
+impl Piece {
+    /// Bytes that it takes up.
+    pub fn bytes(&self) -> usize {
+        let own = size_of::<Self>();
+        match self {
+            Self::Text(_, text) => own + text.len(),
+            Self::Done(_, done) => {
+                let place = |place: &TokenLogprob| size_of_val(place) + size_of_val(&*place.top);
+                let logprobs = done.logprobs.iter().flatten().map(place).sum::<usize>();
+                own + done.text.len() + size_of_val(&*done.tokens) + logprobs
+            }
+        }
+    }
+}
+
+/// Where pieces come from.
+enum Source {
+    /// An engine has the job.
+    Engine {
+        events: mpsc::UnboundedReceiver<(usize, Event)>,
+        /// Dropped with this, which cancels what still runs.
+        _tickets: Vec<Ticket>,
+    },
+    /// An earlier job gave them; the number of the next.
+    Kept(Replies, usize),
+}
+
+/// A job that is being done.
 pub struct Generating {
     app: Arc<App>,
     model: String,
-    events: mpsc::UnboundedReceiver<(usize, Event)>,
-    /// Dropped with this, which cancels what still runs.
-    _tickets: Vec<Ticket>,
+    source: Source,
+    /// What is to be kept when all is there, and under which key.
+    keeping: Option<([u8; 32], Vec<Piece>)>,
     arrived: Instant,
     submitted: Instant,
     /// When each continuation had its last text.
@@ -49,10 +84,39 @@ pub struct Generating {
 }
 
 impl Generating {
-    /// Hands `job` to the engine of `generator`. Fails if it cannot be done or
-    /// too many wait.
-    pub fn start(app: &Arc<App>, generator: &Generator, job: &Job) -> Result<Self, Failure> {
+    /// Hands `job` to the engine of `generator`, unless `owner` was given the
+    /// same before. Fails if it cannot be done or too many wait.
+    pub fn start(
+        app: &Arc<App>,
+        generator: &Generator,
+        owner: &str,
+        job: &Job,
+    ) -> Result<Self, Failure> {
         check_room(job, generator, app)?;
+        let key = (job.policy != Policy::NEVER).then(|| reply_key(owner, generator, job));
+        let kept = key.filter(|_| job.policy.takes).and_then(|key| {
+            let kept = app.caches.exact.get(&key);
+            app.metrics.looked_up("exact", kept.is_some());
+            kept
+        });
+        let source = match kept {
+            Some(kept) => Source::Kept(kept, 0),
+            None => Self::submit(generator, job)?,
+        };
+        let is_kept = matches!(source, Source::Kept(..));
+        Ok(Self {
+            app: app.clone(),
+            model: generator.id.name.clone(),
+            source,
+            keeping: key.filter(|_| job.policy.keeps && !is_kept).map(|key| (key, Vec::new())),
+            arrived: job.arrived,
+            submitted: Instant::now(),
+            last: vec![None; job.n],
+            left: job.n,
+        })
+    }
+
+    fn submit(generator: &Generator, job: &Job) -> Result<Source, Failure> {
         let (sender, events) = mpsc::unbounded_channel();
         let mut tickets = Vec::new();
         for index in 0..job.n {
@@ -73,16 +137,12 @@ impl Generating {
             };
             tickets.push(generator.engine.submit(request, on_event)?);
         }
-        Ok(Self {
-            app: app.clone(),
-            model: generator.id.name.clone(),
-            events,
-            _tickets: tickets,
-            arrived: job.arrived,
-            submitted: Instant::now(),
-            last: vec![None; job.n],
-            left: job.n,
-        })
+        Ok(Source::Engine { events, _tickets: tickets })
+    }
+
+    /// Whether the reply was kept.
+    pub fn is_kept(&self) -> bool {
+        matches!(self.source, Source::Kept(..))
     }
 
     /// How many continuations there will be.
@@ -98,26 +158,70 @@ impl Generating {
         if self.left == 0 {
             return Ok(None);
         }
+        let piece = match &mut self.source {
+            Source::Kept(pieces, next) => {
+                let piece = pieces.get(*next).cloned();
+                *next += 1;
+                piece.map(|piece| self.again(piece))
+            }
+            Source::Engine { .. } => Some(self.made().await?),
+        };
+        if let (Some((_, pieces)), Some(piece)) = (&mut self.keeping, &piece) {
+            pieces.push(piece.clone());
+        }
+        if self.left == 0
+            && let Some((key, pieces)) = self.keeping.take()
+        {
+            self.app.caches.exact.insert(key, pieces);
+        }
+        Ok(piece)
+    }
+
+    /// A piece that was kept: nothing of its prompt had to be read.
+    fn again(&mut self, piece: Piece) -> Piece {
+        match piece {
+            Piece::Text(index, text) => {
+                if self.last.iter().all(Option::is_none) {
+                    self.time(index);
+                }
+                Piece::Text(index, text)
+            }
+            Piece::Done(index, mut done) => {
+                self.left -= 1;
+                let timings = &mut done.timings;
+                timings.cached_tokens = timings.prompt_tokens;
+                (timings.prefill, timings.decode) = (Duration::ZERO, Duration::ZERO);
+                Piece::Done(index, done)
+            }
+        }
+    }
+
+    /// The next piece of the engine's.
+    async fn made(&mut self) -> Result<Piece, Failure> {
+        let ended = || Failure::unavailable("the engine of this model has stopped");
+        let Source::Engine { events, .. } = &mut self.source else { return Err(ended()) };
         let deadline = (self.arrived + self.app.limits().request).into();
         let event = tokio::select! {
-            event = tokio::time::timeout_at(deadline, self.events.recv()) => event,
+            event = tokio::time::timeout_at(deadline, events.recv()) => event,
             () = self.app.drain.over() => {
                 return Err(Failure::unavailable("the server stopped before the end"));
             }
         };
         let seconds = self.app.limits().request.as_secs();
         let passed = |_| Failure::new(Kind::Deadline, format!("it took more than {seconds} s"));
-        let ended = || Failure::unavailable("the engine of this model has stopped");
         match event.map_err(passed)?.ok_or_else(ended)? {
             (index, Event::Text(text)) => {
                 self.time(index);
-                Ok(Some(Piece::Text(index, text)))
+                Ok(Piece::Text(index, text))
             }
             (index, Event::Done(done)) => {
                 self.left -= 1;
                 let done = done?;
                 self.app.metrics.generated(&self.model, &done, self.submitted.elapsed());
-                Ok(Some(Piece::Done(index, done)))
+                if done.finish == Finish::Cancelled {
+                    self.keeping = None;
+                }
+                Ok(Piece::Done(index, done))
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use plumb_answer::{EngineWriter, ModelId};
-use plumb_infer::{Engine, LanguageModel};
+use plumb_infer::{CacheType, Engine, LanguageModel};
 
 use crate::clock;
 use crate::error::Error;
@@ -14,6 +14,8 @@ pub struct Generator {
     pub id: ModelId,
     pub model: Arc<LanguageModel>,
     pub engine: Arc<Engine>,
+    /// What it keeps of what it has read.
+    pub kv_cache: CacheType,
     /// When it was loaded, in seconds since 1970.
     pub created: u64,
 }
@@ -34,6 +36,7 @@ impl Generator {
             id: source.id(),
             model,
             engine: Arc::new(engine),
+            kv_cache: source.kv_cache,
             created: clock::unix_seconds(),
         })
     }

@@ -9,6 +9,8 @@
 //! - `conversation` is what the APIs have in common: a conversation, handed to an
 //!   engine or to a collection, and the replies as they come; `generation` runs one
 //!   prompt, `encoding` embeds and reranks;
+//! - `given` writes down what was answered to whom;
+//! - `cache` is what was computed before and may be given again;
 //! - `openai`, `anthropic` and `rerank` speak the wire types of OpenAI's API, of
 //!   Anthropic's and of Cohere's;
 //! - `failure` is what a request ends with when it cannot be served, in the
@@ -38,6 +40,7 @@
 mod anthropic;
 pub mod auth;
 mod body;
+mod cache;
 mod clock;
 mod collection;
 mod conversation;
@@ -47,6 +50,7 @@ mod error;
 mod failure;
 mod generation;
 mod generator;
+mod given;
 mod health;
 mod jobs;
 pub mod limits;
@@ -70,6 +74,7 @@ pub mod tls;
 pub mod upstream;
 mod workers;
 
+pub use cache::CacheSettings;
 pub use error::Error;
 pub use observe::Level;
 pub use router::openapi;

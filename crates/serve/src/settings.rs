@@ -10,6 +10,7 @@ use plumb_index::Chunking;
 use plumb_infer::{CacheType, EngineSettings};
 
 use crate::auth::guard::Access;
+use crate::cache::CacheSettings;
 use crate::observe::Level;
 use crate::shelf::Shelf;
 use crate::upstream::PoolSettings;
@@ -31,6 +32,8 @@ pub struct Settings {
     pub access: Access,
     /// Generators on other machines.
     pub pools: Vec<PoolSettings>,
+    /// What may be given again.
+    pub cache: CacheSettings,
     /// Models that are not served, and how to fetch some.
     pub shelf: Option<Shelf>,
     /// The least that is logged.

@@ -7,6 +7,7 @@ use plumb_infer::{Embedder, Engine, Reranker};
 
 use crate::auth::guard::Guard;
 use crate::auth::role::{Granted, Principal, Role};
+use crate::cache::Caches;
 use crate::collection::Collection;
 use crate::encoding::{ServedEmbedder, ServedReranker};
 use crate::error::Error;
@@ -47,6 +48,8 @@ pub struct App {
     limits: Live<Limits>,
     /// Generators on other machines.
     pools: Live<Vec<Pool>>,
+    /// What may be given again.
+    pub(crate) caches: Caches,
     /// `None` until everything is open.
     loaded: RwLock<Option<Arc<Loaded>>>,
 }
@@ -87,7 +90,7 @@ impl App {
         let workers = Workers::new(settings.limits.workers, settings.limits.waiting_work);
         let pools: Vec<Pool> =
             settings.pools.iter().cloned().map(Pool::new).collect::<Result<_, _>>()?;
-        let level = settings.log;
+        let (level, cache) = (settings.log, settings.cache);
         let app = Self {
             guard: Arc::new(Guard::open(&settings)?),
             pools: pools.into(),
@@ -100,6 +103,7 @@ impl App {
             drain: Drain::default(),
             jobs: Jobs::default(),
             runs: Arc::default(),
+            caches: Caches::new(cache),
             loaded: RwLock::new(None),
         };
         app.log.set_level(level);

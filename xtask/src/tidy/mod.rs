@@ -10,6 +10,7 @@ mod allow;
 mod files;
 mod graph;
 mod markdown;
+mod proofs;
 mod rust;
 mod source;
 mod tree;
@@ -61,6 +62,7 @@ fn check(files: &[File]) -> Vec<Finding> {
     let mut findings =
         [files::check(files), graph::check(files), rust::check(files), markdown::check(files)]
             .concat();
+    findings.extend(proofs::check(files));
     findings = allow::apply(files, findings);
     findings.sort();
     findings

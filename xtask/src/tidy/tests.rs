@@ -178,6 +178,27 @@ fn links_lead_somewhere() {
 }
 
 #[test]
+fn the_page_of_complaints_names_tests_that_exist() {
+    let row = |cell: &str| format!("# C\n\n| a | tests |\n|---|---|\n| `x` no proof | {cell} |\n");
+    let found = |cell: &str| {
+        let tests = "#[test]\nfn it_holds() {}\n";
+        let page = file("docs/guide/complaints.md", &row(cell));
+        let findings =
+            check(&[page, file("a/tests/t.rs", tests), file("a/p.py", "def test_it():")]);
+        let proofs = findings.iter().filter(|finding| finding.rule == "proof");
+        proofs.map(|finding| finding.message.clone()).collect::<Vec<_>>()
+    };
+    let none: [String; 0] = [];
+    assert_eq!(found("`a/tests/t.rs` `it_holds`, `a/p.py` `test_it`"), none);
+    assert_eq!(found("`a/tests/t.rs`; none beside"), none);
+    assert_eq!(found("not covered"), none);
+    assert_eq!(found("`a/tests/t.rs` `it`"), ["no test of that file is called `it`"]);
+    assert_eq!(found("`a/tests/u.rs`"), ["there is no file `a/tests/u.rs`"]);
+    assert_eq!(found("`it_holds`"), ["`it_holds` stands before any file"]);
+    assert_eq!(found("`a/p.py` `it_holds`").len(), 1);
+}
+
+#[test]
 fn files_are_read_from_disk_and_built_ones_are_not() {
     let root = tempfile::tempdir().unwrap();
     for (path, bytes) in [("docs/a.md", &b"text"[..]), ("target/x.rs", b"x"), ("a.bin", b"\xff\0")]

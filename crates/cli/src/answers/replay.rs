@@ -64,11 +64,8 @@ impl<'a> Replayer<'a> {
         let same = again.replayable_json() == stored.answer.replayable_json();
         self.replayed += 1;
         self.different += usize::from(!same);
-        let how = if stored.deterministic {
-            "the models ran again"
-        } else {
-            "with the remote model's recorded text"
-        };
+        let how =
+            if stored.deterministic { "the models ran again" } else { "with the recorded text" };
         if self.context.json {
             self.context.print_json(&json!({
                 "answer_id": id,

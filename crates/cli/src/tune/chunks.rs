@@ -51,7 +51,8 @@ pub(super) fn build(
     let store = Store::open(&folder.0)
         .with_context(|| format!("cannot make an index in `{}`", folder.0.display()))?;
     let analyzer = analyzer();
-    let tools = Tools { embedder, analyzer: &analyzer, chunking, limits: Limits::default() };
+    let limits = Limits::default();
+    let tools = Tools { embedder, vectors: embedder, analyzer: &analyzer, chunking, limits };
     let sources = known(before, Vec::new(), Policy::PublicOnly);
     let bar =
         context.progress(sources.len() as u64, "{pos}/{len} files [{bar:24}] {msg}, {eta} left");

@@ -253,3 +253,19 @@ fn a_pdf_that_its_reader_panics_on_is_reported_and_nothing_else() {
     assert!(said.starts_with("skipped: ") && said.ends_with(reason), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
 }
+
+#[test]
+fn another_embedder_than_that_of_the_index_is_refused_and_changes_nothing() {
+    let place = Place::with_documents();
+    place.json(&["add", "docs"]);
+    let snapshots = place.snapshots();
+    place.set_embedder("two");
+    place.write("docs/shed.md", "# Shed\n\nThe tools are in the shed.\n");
+    for verb in [&["search", "wine"][..], &["ask", "--quote-only", "wine?"], &["add", "docs"]] {
+        let said = place.fails(verb);
+        assert!(said.contains("models.embedder") && said.contains("--rebuild"), "{said}");
+    }
+    place.set_embedder("one");
+    assert_eq!(place.snapshots(), snapshots);
+    place.json(&["search", "wine"]);
+}

@@ -5,10 +5,12 @@
 
 mod accountable;
 mod asking;
+mod caching;
 mod e2e;
 mod embedder;
 mod embedding;
 mod eval_text;
+mod fleet;
 mod folders;
 mod indexing;
 mod models;
@@ -21,3 +23,4 @@ mod scoring;
 mod server;
 mod serving;
 mod statistics;
+mod writer;

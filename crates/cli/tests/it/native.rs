@@ -669,3 +669,26 @@ fn a_collection_is_called_after_the_folder_that_was_added_first() {
         assert_eq!(server.json("/api/v1/collections")["collections"][0]["model"], "docs/handbook");
     }
 }
+
+#[test]
+fn an_answer_of_the_other_apis_is_kept_for_the_key_that_asked_and_takes_feedback() {
+    let (place, server) = served();
+    let messages = json!([{"role": "user", "content": "Where is the wine?"}]);
+    let chat = json!({"model": "docs/house", "messages": messages});
+    let (status, whole) = server.post("/v1/chat/completions", &chat);
+    assert_eq!(status, 200, "{whole}");
+    let id = whole["plumb"]["answer_id"].as_str().unwrap();
+    let kept = server.json(&format!("/api/v1/answers/{id}"));
+    assert_eq!((&kept["answer"], &kept["collection"]), (&whole["plumb"], &json!("house")));
+    let judgement = json!({"answer": id, "rating": "up"});
+    assert_eq!(server.post("/api/v1/feedback", &judgement).0, 200);
+    // To another key it was not given.
+    let made = place.json(&["key", "create", "--name", "you", "--role", "read"]);
+    let key = made["secret"].as_str().unwrap();
+    let body = judgement.to_string();
+    assert_eq!(server.as_key(key, ("POST", "/api/v1/feedback"), body.as_bytes()).0, 404);
+    let claude = json!({"model": "docs/house", "max_tokens": 100, "messages": messages});
+    let claude = claude.to_string();
+    assert_eq!(server.as_key(key, ("POST", "/v1/messages"), claude.as_bytes()).0, 200);
+    assert_eq!(server.as_key(key, ("POST", "/api/v1/feedback"), body.as_bytes()).0, 200);
+}

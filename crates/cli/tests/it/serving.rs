@@ -181,3 +181,53 @@ fn a_collection_answers_as_plumb_ask_does_and_follows_the_index() {
     let id = asked["answer_id"].as_str().unwrap();
     assert!(place.output(&["answer", "replay", id]).status.success());
 }
+
+#[test]
+fn an_exact_request_gets_the_same_reply_and_one_that_differs_or_is_drawn_does_not() {
+    let Some(place) = place() else { return };
+    let server = Server::start(&place, &["--model", MODEL]);
+    let body = question("Name a colour.");
+    let first = server.chat(&body);
+    assert_eq!(first["plumb"], Value::Null);
+    let again = server.chat(&body);
+    assert_eq!(again["plumb"], json!({"cache": {"layer": "exact", "similarity": 1.0}}));
+    assert_eq!(again["choices"], first["choices"]);
+    let usage = &again["usage"];
+    assert_eq!(usage["prompt_tokens_details"]["cached_tokens"], usage["prompt_tokens"]);
+    let chunks = server.stream("/v1/chat/completions", &body);
+    assert_eq!(text_of(&chunks), first["choices"][0]["message"]["content"].as_str().unwrap());
+    assert_eq!(chunks.last().unwrap()["plumb"]["cache"]["layer"], "exact");
+
+    let differs = |change: &dyn Fn(&mut Value)| {
+        let mut body = body.clone();
+        change(&mut body);
+        for _ in 0..2 {
+            let reply = server.chat(&body);
+            if reply["plumb"]["cache"]["layer"] == "exact" {
+                return false;
+            }
+            // The beginning of the prompt is kept all the same.
+            let cached = &reply["usage"]["prompt_tokens_details"]["cached_tokens"];
+            assert_ne!(cached, &json!(0), "{reply}");
+        }
+        true
+    };
+    assert!(differs(&|body| body["plumb"] = json!({"cache": false})));
+    assert!(differs(&|body| body["temperature"] = json!(0.9)), "it is drawn anew");
+    let is_new = |change: &dyn Fn(&mut Value)| {
+        let mut body = body.clone();
+        change(&mut body);
+        server.chat(&body)["plumb"].is_null()
+    };
+    assert!(is_new(&|body| body["max_tokens"] = json!(11)));
+    assert!(is_new(&|body| body["stop"] = json!("xyz")));
+    assert!(is_new(&|body| body["logprobs"] = json!(true)));
+    let seeded = |body: &mut Value| {
+        (body["temperature"], body["seed"]) = (json!(0.9), json!(7));
+    };
+    assert!(is_new(&seeded) && !is_new(&seeded));
+    let (_, metrics) = server.get("/metrics");
+    assert!(metrics.contains("plumb_cache_hits_total{layer=\"prefix\"}"), "{metrics}");
+    let held = metrics.lines().find(|l| l.starts_with("plumb_cache_bytes{layer=\"exact\"}"));
+    assert!(held.is_some_and(|line| !line.ends_with(" 0")), "{metrics}");
+}

@@ -15,6 +15,7 @@ use utoipa::OpenApi;
 
 use crate::auth::role::Principal;
 use crate::body::Body;
+use crate::cache::Policy;
 use crate::conversation::{self, Call, Conversation, Format, Role, Spoken, Tool, ToolChoice};
 use crate::failure::{Failure, Shape};
 use crate::observe::Labels;
@@ -46,6 +47,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     who: Principal,
+    policy: Policy,
     Body(request): Body<MessagesRequest>,
 ) -> Result<Response, Failure> {
     let arrived = Instant::now();
@@ -56,6 +58,7 @@ pub(crate) async fn create(
     conversation.stop = request.stop_sequences.unwrap_or_default();
     conversation.is_sampled =
         request.temperature.is_some() || request.top_p.is_some() || request.top_k.is_some();
+    conversation.policy = policy.and(request.fields.plumb);
     conversation.sampling.temperature = request.temperature.unwrap_or(1.0);
     conversation.sampling.top_p = request.top_p.unwrap_or(1.0);
     conversation.sampling.top_k = request.top_k.unwrap_or(0);
@@ -116,6 +119,8 @@ impl Fields {
             logprobs: None,
             sampling: crate::openai::fresh_sampling(),
             is_sampled: false,
+            is_seeded: false,
+            policy: Policy::NEVER,
             stop: Vec::new(),
         })
     }

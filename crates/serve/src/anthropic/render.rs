@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::input;
 use super::wire::{Message, Usage, Written};
+use crate::cache::{self, Beside};
 use crate::clock;
 use crate::conversation::{self, Call, End, Ending, Replying, Said};
 use crate::failure::{Failure, Shape};
@@ -18,7 +19,8 @@ pub(super) async fn whole(replying: Replying, model: String) -> Result<Response,
     let whole = replying.whole().await?;
     let mut message = empty(model);
     message.usage = whole.usage.into();
-    message.plumb = whole.answer;
+    let layer = whole.beside.as_ref().and_then(Beside::layer).map(str::to_owned);
+    message.plumb = whole.beside;
     for choice in whole.choices {
         if !choice.text.is_empty() {
             message.content.push(Written::Text { text: choice.text });
@@ -26,7 +28,7 @@ pub(super) async fn whole(replying: Replying, model: String) -> Result<Response,
         message.content.extend(choice.calls.iter().map(tool_use));
         message.stop_reason = Some(stop_reason(choice.end.ending));
     }
-    Ok(Json(message).into_response())
+    Ok(cache::marked(Json(message).into_response(), layer.as_deref()))
 }
 
 fn empty(model: String) -> Message {
@@ -68,7 +70,8 @@ impl From<conversation::Usage> for Usage {
 
 /// The message as it comes.
 pub(super) fn stream(replying: Replying, model: String) -> Response {
-    sse::response(async move |sender: Arc<Sender>| {
+    let kept = replying.is_kept().then_some("exact");
+    let response = sse::response(async move |sender: Arc<Sender>| {
         let mut events = Events { sender: &sender, blocks: 0, is_text_open: false };
         let opening = json!({"type": "message_start", "message": empty(model)});
         events.send(&opening).await?;
@@ -76,7 +79,8 @@ pub(super) fn stream(replying: Replying, model: String) -> Response {
             return events.send(&failure.body(Shape::Anthropic)).await;
         }
         events.send(&json!({"type": "message_stop"})).await
-    })
+    });
+    cache::marked(response, kept)
 }
 
 /// Where the events of one message go.
@@ -96,13 +100,13 @@ impl Events<'_> {
 
     async fn write(&mut self, mut replying: Replying) -> Result<Result<(), Failure>, Gone> {
         let mut ended: Option<End> = None;
-        let mut answer = None;
+        let mut beside = replying.is_kept().then(Beside::exact);
         loop {
             match replying.next().await {
                 Ok(Some(Said::Text { text, .. })) => self.text(&text).await?,
                 Ok(Some(Said::Call { call, .. })) => self.call(&call).await?,
                 Ok(Some(Said::End { end, .. })) => ended = Some(end),
-                Ok(Some(Said::Answer(all))) => answer = Some(all),
+                Ok(Some(Said::Answer(answer))) => beside = Some(Beside::Answer(answer)),
                 Ok(None) => break,
                 Err(failure) => return Ok(Err(failure)),
             }
@@ -112,8 +116,8 @@ impl Events<'_> {
         let reason = ended.map_or("end_turn", |end| stop_reason(end.ending));
         let delta = json!({"stop_reason": reason, "stop_sequence": null});
         let mut event = json!({"type": "message_delta", "delta": delta, "usage": usage});
-        if let Some(answer) = answer {
-            event["plumb"] = json!(answer);
+        if let Some(beside) = beside {
+            event["plumb"] = beside.value();
         }
         self.send(&event).await?;
         Ok(Ok(()))

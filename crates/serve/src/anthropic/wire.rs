@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::cache::{Beside, Options};
+
 /// What `/v1/messages` takes.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 pub(crate) struct MessagesRequest {
@@ -43,6 +45,9 @@ pub(crate) struct Fields {
     pub(crate) tools: Option<Vec<WireTool>>,
     #[serde(default)]
     pub(crate) tool_choice: Option<Choice>,
+    /// What this server knows beside the API.
+    #[serde(default)]
+    pub(crate) plumb: Option<Options>,
     #[serde(flatten)]
     #[schema(ignore)]
     pub(crate) extra: BTreeMap<String, Value>,
@@ -120,10 +125,11 @@ pub(crate) struct Message {
     pub(crate) stop_reason: Option<&'static str>,
     pub(crate) stop_sequence: Option<String>,
     pub(crate) usage: Usage,
-    /// Of a collection: the whole answer, with claims, quotes and ranges.
+    /// Of a collection: the whole answer, with claims, quotes and ranges. Of a
+    /// model: that the reply was kept, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    pub(crate) plumb: Option<Box<plumb_answer::Answer>>,
+    pub(crate) plumb: Option<Beside>,
 }
 
 /// A part of what was written.

@@ -17,8 +17,10 @@ use tokio::sync::mpsc;
 
 use super::replying::{Cited, Replying, Usage};
 use super::{Conversation, Format, Role, Spoken, ToolChoice};
+use crate::cache::Policy;
 use crate::collection::{Asked, Collection};
 use crate::failure::{Failure, Kind};
+use crate::given;
 use crate::state::App;
 use crate::workers::Place;
 
@@ -54,12 +56,15 @@ impl Question {
     }
 }
 
-/// How a question is to be answered.
+/// How a question is to be answered, and whom.
 struct How {
+    /// Id of the key that asks.
+    owner: String,
     /// As the collection is set without it.
     sampling: Option<Sampling>,
     /// Tokens of the reply.
     max_tokens: Option<usize>,
+    policy: Policy,
 }
 
 /// Refuses what a checked answer cannot heed.
@@ -88,7 +93,7 @@ fn check(conversation: &Conversation) -> Result<(), Failure> {
 /// Asks `collection` the last message of `conversation`.
 pub(super) async fn start(
     app: &Arc<App>,
-    collection: Arc<Collection>,
+    (collection, owner): (Arc<Collection>, String),
     conversation: &Conversation,
     arrived: Instant,
 ) -> Result<Replying, Failure> {
@@ -96,8 +101,10 @@ pub(super) async fn start(
     let question = Question::of(&conversation.messages)?;
     let place = app.workers.reserve().await?;
     let how = How {
+        owner,
         sampling: conversation.is_sampled.then(|| conversation.sampling.clone()),
         max_tokens: conversation.max_tokens,
+        policy: conversation.policy,
     };
     let asking = Asking::start((app, arrived), collection, (question, how), place);
     Ok(Replying::of_documents(asking))
@@ -221,8 +228,11 @@ fn answer(
         history: &question.history,
         settings: &collection.settings(),
         sampling: how.sampling.as_ref(),
+        policy: how.policy,
     };
-    let answer = collection.ask(app, &asked, is_cancelled, &mut on_event)?.answer;
+    let given = collection.ask(app, &asked, is_cancelled, &mut on_event)?;
+    given::keep(app, (&how.owner, &collection.name), &question.text, &given)?;
+    let answer = given.answer;
     if answer.status == Status::Abstained {
         room.takes(collection.count_tokens(&answer.answer));
     }

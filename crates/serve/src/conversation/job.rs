@@ -18,7 +18,7 @@ use crate::state::App;
 /// Hands `conversation` to the engine of `generator`.
 pub(super) async fn start(
     app: &Arc<App>,
-    generator: &Arc<Generator>,
+    (generator, owner): (&Arc<Generator>, &str),
     conversation: Conversation,
     arrived: Instant,
 ) -> Result<Replying, Failure> {
@@ -28,7 +28,7 @@ pub(super) async fn start(
     let prepared =
         app.preparing.run(move || job(&shared, &preparing, &conversation, arrived)).await?;
     let (job, expect) = prepared?;
-    let generating = Generating::start(app, generator, &job)?;
+    let generating = Generating::start(app, generator, owner, &job)?;
     let identity = (generator.model.clone(), generator.id.sha256.clone());
     Ok(Replying::of_engine(generating, (expect, &tools, is_parallel), identity))
 }
@@ -64,7 +64,8 @@ fn job(
         (None, Format::Text) => None,
     };
     let grammar = schema
-        .map(|schema| Grammar::json_schema(model.grammar_vocabulary()?, &schema))
+        .as_ref()
+        .map(|schema| Grammar::json_schema(model.grammar_vocabulary()?, schema))
         .transpose()?;
     let beginning = if expect == Expect::Call { BEGINNING } else { "" };
     let prompt = prompt(model, conversation, beginning)?;
@@ -77,7 +78,9 @@ fn job(
         logprobs: conversation.logprobs,
         ..Options::default()
     };
-    Ok((Job { prompt, options, grammar, n: conversation.n, arrived }, expect))
+    let policy = conversation.exact_policy();
+    let n = conversation.n;
+    Ok((Job { prompt, options, grammar, schema, n, arrived, policy }, expect))
 }
 
 /// The tokens of the messages and the tools, with nothing in them that a model

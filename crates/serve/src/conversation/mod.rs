@@ -17,6 +17,7 @@ use plumb_infer::Sampling;
 use serde_json::Value;
 
 use crate::auth::role::Principal;
+use crate::cache::Policy;
 use crate::failure::Failure;
 use crate::state::{App, Served};
 
@@ -79,7 +80,20 @@ pub struct Conversation {
     pub sampling: Sampling,
     /// Whether the request says how tokens are drawn.
     pub is_sampled: bool,
+    /// Whether the request names the seed.
+    pub is_seeded: bool,
     pub stop: Vec<String>,
+    /// Whether it may be answered from what was kept.
+    pub policy: Policy,
+}
+
+impl Conversation {
+    /// What may be kept of replies, and taken: of an engine only those that a
+    /// second run would give again.
+    fn exact_policy(&self) -> Policy {
+        let is_decided = self.sampling.temperature == 0.0 || self.is_seeded;
+        if is_decided { self.policy } else { Policy::NEVER }
+    }
 }
 
 /// Hands `conversation` over. Fails if it cannot be served, or too much waits.
@@ -91,9 +105,12 @@ pub async fn start(
 ) -> Result<Replying, Failure> {
     check(&conversation, app)?;
     match app.served(who, &conversation.model)? {
-        Served::Generator(generator) => job::start(app, &generator, conversation, arrived).await,
+        Served::Generator(generator) => {
+            job::start(app, (&generator, &who.id), conversation, arrived).await
+        }
         Served::Collection(collection) => {
-            asking::start(app, collection, &conversation, arrived).await
+            let whose = (collection, who.id.clone());
+            asking::start(app, whose, &conversation, arrived).await
         }
     }
 }

@@ -8,6 +8,7 @@ use plumb_infer::{Finish, Generation, LanguageModel, TokenLogprob};
 
 use super::asking::{Asking, Extent, Told};
 use super::tools::{Call, Expect, Sieve, Tool};
+use crate::cache::Beside;
 use crate::failure::Failure;
 use crate::generation::{Generating, Piece};
 
@@ -102,7 +103,7 @@ pub struct Choice {
 pub struct Whole {
     pub choices: Vec<Choice>,
     pub usage: Usage,
-    pub answer: Option<Box<Answer>>,
+    pub beside: Option<Beside>,
 }
 
 impl Replying {
@@ -134,6 +135,11 @@ impl Replying {
             model: None,
             choices: 1,
         }
+    }
+
+    /// Whether the replies were kept; of documents it is known at their end.
+    pub fn is_kept(&self) -> bool {
+        matches!(&self.source, Source::Engine { generating, .. } if generating.is_kept())
     }
 
     /// How many replies there will be.
@@ -180,7 +186,7 @@ impl Replying {
     pub async fn whole(mut self) -> Result<Whole, Failure> {
         let mut choices: Vec<_> =
             (0..self.choices).map(|_| (String::new(), Vec::new(), Vec::new(), None)).collect();
-        let mut answer = None;
+        let mut beside = self.is_kept().then(Beside::exact);
         while let Some(said) = self.next().await? {
             match said {
                 Said::Text { choice, text, cited } => {
@@ -189,14 +195,14 @@ impl Replying {
                 }
                 Said::Call { choice, call } => choices[choice].2.push(call),
                 Said::End { choice, end } => choices[choice].3 = Some(end),
-                Said::Answer(all) => answer = Some(all),
+                Said::Answer(answer) => beside = Some(Beside::Answer(answer)),
             }
         }
         let choices = choices.into_iter().map(|(text, cited, calls, end)| {
             let end = end.unwrap_or(End { ending: Ending::Turn, logprobs: None });
             Choice { text, cited, calls, end }
         });
-        Ok(Whole { choices: choices.collect(), usage: self.usage, answer })
+        Ok(Whole { choices: choices.collect(), usage: self.usage, beside })
     }
 }
 

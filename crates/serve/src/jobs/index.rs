@@ -8,18 +8,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plumb_index::address::{file_facts, file_url};
-use plumb_index::{Indexer, Item, Report, Tools, Watch};
+use plumb_index::{DocumentEmbedder, Indexer, Item, Report, Tools, Watch};
 use plumb_ingest::Limits;
 use plumb_store::{Batch, Store};
 use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
 
 use super::Ending;
+use super::queued::QueuedEmbedder;
 use super::watch::JobWatch;
 use crate::clock;
 use crate::collection::Collection;
 use crate::data::{self, Job};
 use crate::failure::chain;
 use crate::state::App;
+use crate::upstream::PoolEmbedder;
 
 /// Where the files that were sent to a collection lie, under its folder.
 pub(crate) const UPLOADS: &str = "uploads";
@@ -86,7 +89,9 @@ pub(super) fn run(app: &Arc<App>, collection: &Collection, job: &Job) -> Ending 
     let total = input.files.iter().map(|file| file.bytes).sum();
     let watch = JobWatch::new(app, &job.id, total);
     let incoming = collection.folder.join(UPLOADS).join(INCOMING).join(&input.batch);
-    let ending = match index(collection, &input, &incoming, &watch) {
+    let ending = match index((app, collection), &input, &incoming, &watch) {
+        Err(_) if watch.is_stopped() && !watch.is_cancelled() => return Ending::PutBack,
+        Err(_) if watch.is_cancelled() => Ending::Cancelled,
         Err(error) => Ending::Failed(error),
         Ok(_) if watch.is_cancelled() => Ending::Cancelled,
         Ok(report) if report.interrupted => return Ending::PutBack,
@@ -101,7 +106,7 @@ pub(super) fn run(app: &Arc<App>, collection: &Collection, job: &Job) -> Ending 
 }
 
 fn index(
-    collection: &Collection,
+    (app, collection): (&Arc<App>, &Collection),
     input: &IndexInput,
     incoming: &Path,
     watch: &JobWatch<'_>,
@@ -116,8 +121,23 @@ fn index(
     made.check(&store.snapshot()).map_err(told)?;
     let mut batch = Batch::new();
     made.write(&mut batch);
+    let queued = QueuedEmbedder {
+        embedder: collection.embedder.clone(),
+        engine: app.ready().map_err(|failure| failure.message)?.encoding_engine.clone(),
+        watch,
+    };
+    let pools = app.pools();
+    let pool = pools.iter().find(|pool| pool.name() == collection.embedder_id.name);
+    let pool = pool.map(|pool| {
+        PoolEmbedder::new(pool.clone(), collection.embedder.clone(), Handle::current())
+    });
+    let vectors: &dyn DocumentEmbedder = match &pool {
+        Some(pool) => pool,
+        None => &queued,
+    };
     let tools = Tools {
         embedder: &collection.embedder,
+        vectors,
         analyzer: &collection.analyzer,
         chunking: collection.chunking,
         limits: Limits::default(),

@@ -8,6 +8,7 @@
 
 mod index;
 mod pull;
+mod queued;
 mod watch;
 
 use std::sync::Arc;

@@ -10,6 +10,7 @@ use plumb_store::Snapshot;
 use serde_json::{Value, json};
 
 use crate::auth::role::Granted;
+use crate::cache::Policy;
 use crate::collection::{Asked, Collection};
 use crate::data::hex;
 use crate::failure::{Failure, chain};
@@ -112,7 +113,9 @@ impl Library for Served {
     fn ask(&self, granted: &Granted, question: &str) -> Result<Value, String> {
         let (collection, snapshot) = self.open(granted)?;
         let settings = &collection.settings();
-        let asked = Asked { snapshot: &snapshot, question, history: &[], settings, sampling: None };
+        let policy = Policy::ALLOWED;
+        let (history, sampling) = (&[][..], None);
+        let asked = Asked { snapshot: &snapshot, question, history, settings, sampling, policy };
         let never = Arc::new(AtomicBool::new(false));
         let mut on_event = |_: plumb_answer::Event<'_>| ControlFlow::Continue(());
         let answer = collection.ask(&self.0, &asked, &never, &mut on_event);

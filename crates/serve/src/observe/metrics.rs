@@ -27,6 +27,8 @@ pub struct Metrics {
     pub cancelled: Counter,
     pub answers: Counter,
     pub reloads: Counter,
+    pub cache_hits: Counter,
+    pub cache_misses: Counter,
 }
 
 impl Default for Metrics {
@@ -95,11 +97,30 @@ impl Default for Metrics {
                 "Settings that were read again, by what came of it.",
                 &["outcome"],
             ),
+            cache_hits: by_layer(
+                "plumb_cache_hits_total",
+                "Requests that found something kept, by layer.",
+            ),
+            cache_misses: by_layer(
+                "plumb_cache_misses_total",
+                "Requests that looked for it in vain, by layer.",
+            ),
         }
     }
 }
 
+/// A counter by layer of the cache.
+fn by_layer(name: &'static str, help: &'static str) -> Counter {
+    Counter::new(name, help, &["layer"])
+}
+
 impl Metrics {
+    /// Notes that a layer of the cache was looked into.
+    pub fn looked_up(&self, layer: &str, is_hit: bool) {
+        let counter = if is_hit { &self.cache_hits } else { &self.cache_misses };
+        counter.add(&[layer], 1);
+    }
+
     /// Notes a generation that ended `total` after it was handed to the engine.
     pub fn generated(&self, model: &str, done: &Generation, total: Duration) {
         let label = &[model];
@@ -107,6 +128,7 @@ impl Metrics {
         if done.finish == Finish::Cancelled {
             self.cancelled.add(label, 1);
         }
+        self.looked_up("prefix", timings.cached_tokens != 0);
         let count = |n: usize| n as u64;
         self.prompt_tokens.add(label, count(timings.prompt_tokens));
         self.cached_tokens.add(label, count(timings.cached_tokens));
@@ -129,6 +151,8 @@ impl Metrics {
             &self.cancelled,
             &self.answers,
             &self.reloads,
+            &self.cache_hits,
+            &self.cache_misses,
         ] {
             counter.write(&mut out);
         }
@@ -165,6 +189,9 @@ fn write_gauges(app: &App, out: &mut String) {
         ("plumb_cached_tokens", "Tokens held for what may come again."),
         &of(&|s| number(s.cached_tokens)),
     );
+    let held = [("exact", app.caches.exact.bytes()), ("answer", app.caches.wordings.bytes())];
+    let held = held.map(|(layer, bytes)| (vec![("layer", layer.to_owned())], number(bytes)));
+    gauge(out, ("plumb_cache_bytes", "Bytes that a layer of the cache holds."), &held);
     let encoding = of(&|s| number(s.encoding));
     gauge(out, ("plumb_encoding", "Requests to embed or to rerank that are not done."), &encoding);
     gauge(out, ("plumb_engine_steps", "Steps that an engine took."), &of(&|s| s.steps as f64));

@@ -10,6 +10,7 @@ use super::wire::{ChatCompletion, ChatMessage, ChatRequest};
 use super::{parameters, render};
 use crate::auth::role::Principal;
 use crate::body::Body;
+use crate::cache::Policy;
 use crate::conversation::{self, Call, Conversation, Role, Spoken};
 use crate::failure::Failure;
 use crate::observe::Labels;
@@ -30,13 +31,14 @@ use crate::state::App;
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     who: Principal,
+    policy: Policy,
     Body(request): Body<ChatRequest>,
 ) -> Result<Response, Failure> {
     let arrived = Instant::now();
     let labels = Labels { model: Some(request.model.clone()) };
     let is_stream = request.stream.unwrap_or(false);
     let wants_usage = request.stream_options.and_then(|options| options.include_usage);
-    let conversation = request.conversation()?;
+    let conversation = request.conversation(policy)?;
     let model = conversation.model.clone();
     let replying = conversation::start(&app, &who, conversation, arrived).await?;
     let mut response = if is_stream {
@@ -50,7 +52,7 @@ pub(crate) async fn create(
 
 impl ChatRequest {
     /// The same in no API's words. Fails for what is not known.
-    fn conversation(self) -> Result<Conversation, Failure> {
+    fn conversation(self, policy: Policy) -> Result<Conversation, Failure> {
         parameters::check_extra(&self.extra)?;
         let logprobs = self.logprobs()?;
         let tools = self.tools.iter().flatten();
@@ -66,6 +68,8 @@ impl ChatRequest {
             max_tokens: self.max_completion_tokens.or(self.max_tokens),
             logprobs,
             is_sampled: parameters::is_sampled(&self.sampling),
+            is_seeded: self.sampling.seed.is_some(),
+            policy: policy.and(self.plumb),
             sampling: parameters::sampling(&self.sampling)?,
             stop: parameters::stops(self.sampling.stop.as_ref())?,
             model: self.model,

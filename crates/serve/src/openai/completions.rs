@@ -15,6 +15,7 @@ use super::completions_wire::{
 use super::parameters;
 use crate::auth::role::Principal;
 use crate::body::Body;
+use crate::cache::{self, Beside, Policy};
 use crate::clock;
 use crate::conversation;
 use crate::failure::{Failure, Shape};
@@ -38,6 +39,7 @@ const MAX_PROMPTS: usize = 64;
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     who: Principal,
+    policy: Policy,
     Body(request): Body<CompletionRequest>,
 ) -> Result<Response, Failure> {
     let arrived = Instant::now();
@@ -51,14 +53,17 @@ pub(crate) async fn create(
     let wants_usage = request.stream_options.and_then(|o| o.include_usage).unwrap_or(false);
     let writer = Writer::new(&request, &generator);
     let preparing = generator.clone();
-    let jobs = app.preparing.run(move || jobs(&preparing, &request, arrived)).await??;
-    let starting = jobs.iter().map(|job| Generating::start(&app, &generator, job));
+    let jobs = app.preparing.run(move || jobs(&preparing, &request, (arrived, policy))).await??;
+    let starting = jobs.iter().map(|job| Generating::start(&app, &generator, &who.id, job));
     let running: Vec<Generating> = starting.collect::<Result<_, _>>()?;
-    let mut response = if is_stream {
+    let is_kept = running.iter().all(Generating::is_kept);
+    let writer = Writer { is_kept, ..writer };
+    let response = if is_stream {
         stream(running, writer, wants_usage)
     } else {
         whole(running, &writer).await?
     };
+    let mut response = cache::marked(response, is_kept.then_some("exact"));
     response.extensions_mut().insert(labels);
     Ok(response)
 }
@@ -85,7 +90,7 @@ fn check(request: &CompletionRequest, app: &App) -> Result<(), Failure> {
 fn jobs(
     generator: &Generator,
     request: &CompletionRequest,
-    arrived: Instant,
+    (arrived, policy): (Instant, Policy),
 ) -> Result<Vec<Job>, Failure> {
     let tokenizer = generator.model.tokenizer();
     let encode = |text: &String| tokenizer.encode(text, Special::Add);
@@ -109,7 +114,17 @@ fn jobs(
         ..Options::default()
     };
     let n = request.n.unwrap_or(1);
-    let job = |prompt| Job { prompt, options: options.clone(), grammar: None, n, arrived };
+    let is_decided = options.sampling.temperature == 0.0 || request.sampling.seed.is_some();
+    let policy = if is_decided { policy.and(request.plumb) } else { Policy::NEVER };
+    let job = |prompt| Job {
+        prompt,
+        options: options.clone(),
+        grammar: None,
+        schema: None,
+        n,
+        arrived,
+        policy,
+    };
     Ok(prompts.into_iter().map(job).collect())
 }
 
@@ -121,6 +136,8 @@ struct Writer {
     model: Arc<LanguageModel>,
     /// Continuations of each prompt.
     n: usize,
+    /// Whether all of them were kept.
+    is_kept: bool,
 }
 
 impl Writer {
@@ -131,6 +148,7 @@ impl Writer {
             name: request.model.clone(),
             model: generator.model.clone(),
             n: request.n.unwrap_or(1),
+            is_kept: false,
         }
     }
 
@@ -142,6 +160,7 @@ impl Writer {
             model: self.name.clone(),
             choices,
             usage: None,
+            plumb: self.is_kept.then(Beside::exact),
         }
     }
 

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::cache::{Beside, Options};
+
 use super::wire::{SamplingFields, StreamOptions, Usage};
 
 /// What `/v1/completions` takes.
@@ -30,6 +32,9 @@ pub(crate) struct CompletionRequest {
     /// Whether the prompt comes before each text.
     #[serde(default)]
     pub(crate) echo: Option<bool>,
+    /// What this server knows beside the API.
+    #[serde(default)]
+    pub(crate) plumb: Option<Options>,
     #[serde(flatten)]
     pub(crate) sampling: SamplingFields,
     #[serde(flatten)]
@@ -57,6 +62,10 @@ pub(crate) struct Completion {
     pub(crate) choices: Vec<CompletionChoice>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) usage: Option<Usage>,
+    /// That the reply was kept, if all of it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub(crate) plumb: Option<Beside>,
 }
 
 /// One continuation.

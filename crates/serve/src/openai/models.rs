@@ -66,8 +66,11 @@ pub(crate) async fn get(
 
 fn all(app: &App, loaded: &Loaded, who: &Principal) -> Vec<Model> {
     let visible = loaded.collections.iter().filter(|collection| who.sees(&collection.name));
+    // A pool may stand in for an embedder of this machine, which is listed already.
+    let is_own = |name: &str| loaded.embedders.iter().any(|model| model.id.name == name);
     let pools = app.pools();
-    let pools = pools.iter().map(|pool| Model {
+    let pools = pools.iter().filter(|pool| !is_own(pool.name()));
+    let pools = pools.map(|pool| Model {
         id: pool.name().to_owned(),
         object: "model",
         created: 0,

@@ -10,6 +10,7 @@ use super::wire::{
     Annotation, ChatCompletion, Choice, Chunk, ChunkChoice, Delta, Logprobs, Reply, TokenLogprob,
     TopLogprob, UrlCitation, Usage, WireCall, WireCalled,
 };
+use crate::cache::{self, Beside};
 use crate::clock;
 use crate::conversation::{self, Call, Cited, End, Ending, Replying, Said};
 use crate::failure::{Failure, Shape};
@@ -56,7 +57,8 @@ pub(super) async fn whole(replying: Replying, model: String) -> Result<Response,
     let whole = replying.whole().await?;
     let choices = whole.choices.into_iter().enumerate();
     let choices = choices.map(|(index, said)| choice(index, said, spelling.as_deref()));
-    Ok(Json(ChatCompletion {
+    let layer = whole.beside.as_ref().and_then(Beside::layer).map(str::to_owned);
+    let completion = Json(ChatCompletion {
         id: heading.id,
         object: "chat.completion",
         created: heading.created,
@@ -64,9 +66,9 @@ pub(super) async fn whole(replying: Replying, model: String) -> Result<Response,
         choices: choices.collect(),
         usage: whole.usage.into(),
         system_fingerprint: heading.fingerprint,
-        plumb: whole.answer,
-    })
-    .into_response())
+        plumb: whole.beside,
+    });
+    Ok(cache::marked(completion.into_response(), layer.as_deref()))
 }
 
 fn choice(index: usize, said: conversation::Choice, model: Option<&LanguageModel>) -> Choice {
@@ -89,7 +91,8 @@ fn choice(index: usize, said: conversation::Choice, model: Option<&LanguageModel
 /// The completion as it comes.
 pub(super) fn stream(replying: Replying, model: String, wants_usage: bool) -> Response {
     let heading = Heading::new(model, &replying);
-    sse::response(async move |sender: Arc<Sender>| {
+    let kept = replying.is_kept().then_some("exact");
+    let response = sse::response(async move |sender: Arc<Sender>| {
         match write(&sender, replying, &heading).await? {
             Ok(usage) => {
                 if wants_usage {
@@ -100,7 +103,8 @@ pub(super) fn stream(replying: Replying, model: String, wants_usage: bool) -> Re
             }
             Err(failure) => sender.data(&failure.body(Shape::OpenAi)).await,
         }
-    })
+    });
+    cache::marked(response, kept)
 }
 
 async fn write(
@@ -125,7 +129,7 @@ async fn write(
         };
         if let Some(mut chunk) = last.take() {
             if let Said::Answer(answer) = said {
-                chunk.plumb = Some(answer);
+                chunk.plumb = Some(Beside::Answer(answer));
                 sender.data(&chunk).await?;
                 continue;
             }
@@ -143,11 +147,12 @@ async fn write(
                 heading.chunk(vec![part(choice, Delta { tool_calls, ..Delta::default() })])
             }
             Said::End { choice, end } => {
-                last = Some(heading.chunk(vec![ChunkChoice {
+                let chunk = heading.chunk(vec![ChunkChoice {
                     logprobs: logprobs(&end, model.as_deref()),
                     finish_reason: Some(finish_reason(end.ending)),
                     ..part(choice, Delta::default())
-                }]));
+                }]);
+                last = Some(Chunk { plumb: replying.is_kept().then(Beside::exact), ..chunk });
                 continue;
             }
             Said::Answer(_) => continue,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::cache::{Beside, Options};
 use crate::conversation;
 
 /// What `/v1/chat/completions` takes.
@@ -38,6 +39,9 @@ pub(crate) struct ChatRequest {
     pub(crate) tool_choice: Option<WireChoice>,
     #[serde(default)]
     pub(crate) parallel_tool_calls: Option<bool>,
+    /// What this server knows beside the API.
+    #[serde(default)]
+    pub(crate) plumb: Option<Options>,
     #[serde(flatten)]
     pub(crate) sampling: SamplingFields,
     /// Everything else: refused, unless it changes nothing.
@@ -244,10 +248,11 @@ pub(crate) struct ChatCompletion {
     pub(crate) choices: Vec<Choice>,
     pub(crate) usage: Usage,
     pub(crate) system_fingerprint: Option<String>,
-    /// Of a collection: the whole answer, with claims, quotes and ranges.
+    /// Of a collection: the whole answer, with claims, quotes and ranges. Of a
+    /// model: that the reply was kept, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    pub(crate) plumb: Option<Box<plumb_answer::Answer>>,
+    pub(crate) plumb: Option<Beside>,
 }
 
 /// One continuation.
@@ -324,10 +329,10 @@ pub(crate) struct Chunk {
     pub(crate) system_fingerprint: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) usage: Option<Usage>,
-    /// In the last chunk of a collection's answer.
+    /// In the last chunk of a reply, as in a whole one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    pub(crate) plumb: Option<Box<plumb_answer::Answer>>,
+    pub(crate) plumb: Option<Beside>,
 }
 
 /// What came of one continuation.

@@ -40,6 +40,9 @@ pub(super) enum Fault {
     #[error("`{url}` answered with something that is no answer: {reason}")]
     Nonsense { url: String, reason: &'static str },
 
+    #[error("`{url}` cannot be used here: {reason}")]
+    Unfit { url: String, reason: String },
+
     #[error("the connection to `{url}` broke off")]
     Broken { url: String },
 }

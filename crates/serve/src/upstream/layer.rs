@@ -44,7 +44,7 @@ pub(crate) async fn layer(State(app): State<Arc<App>>, request: Request, next: N
     let pool = model.and_then(|model| pools.iter().find(|pool| pool.name() == model));
     match (pool.cloned(), parsed) {
         (Some(pool), Some(body)) => {
-            let sent = UpstreamRequest { path, body };
+            let sent = UpstreamRequest { path, body, check: None };
             let limit = app.limits().request;
             let limited = tokio::time::timeout(limit, pass_on(&pool, &sent)).await;
             let late = |_| Err(Failure::new(Kind::Deadline, "no endpoint answered in time"));

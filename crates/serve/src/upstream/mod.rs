@@ -7,11 +7,13 @@
 //!   answers is another: only answers close a breaker that answers opened;
 //! - `budget` bounds how many more requests than were asked for reach the
 //!   servers, so that retries do not make an overload worse;
-//! - [`PoolWriter`] lets a pool word answers from documents.
+//! - [`PoolWriter`] lets a pool word answers from documents, [`PoolEmbedder`] embed
+//!   them, and holds its vectors to those of the index.
 
 mod breaker;
 mod budget;
 mod client;
+mod embedder;
 mod endpoint;
 mod error;
 mod health;
@@ -22,11 +24,12 @@ mod route;
 mod settings;
 mod writer;
 
+pub use embedder::{Fingerprint, PoolEmbedder};
 pub use endpoint::EndpointView;
 pub use error::Error;
 pub use health::watch;
 pub(crate) use layer::layer;
-pub use pool::{Pool, UpstreamRequest};
+pub use pool::{Check, Pool, UpstreamRequest};
 pub use reply::{Reply, ReplyStream};
 pub use settings::{EndpointSettings, PoolSettings, Tuning};
 pub use writer::PoolWriter;

@@ -24,6 +24,33 @@ pub struct UpstreamRequest {
     pub path: &'static str,
     /// A JSON object; its `model` is set for each endpoint.
     pub body: Value,
+    /// What a whole reply must be beside an answer. One that is not counts as
+    /// the endpoint's failure.
+    pub check: Option<Check>,
+}
+
+/// Says what is wrong with a reply, if anything is.
+#[derive(Clone)]
+pub struct Check(Arc<Examine>);
+
+type Examine = dyn Fn(&Value) -> Result<(), String> + Send + Sync;
+
+impl Check {
+    /// Examines replies with `examine`.
+    pub fn new(examine: impl Fn(&Value) -> Result<(), String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(examine))
+    }
+
+    /// What is wrong with `reply`.
+    pub(super) fn fault(&self, reply: &Value) -> Option<String> {
+        (self.0)(reply).err()
+    }
+}
+
+impl std::fmt::Debug for Check {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Check")
+    }
 }
 
 impl UpstreamRequest {
@@ -247,7 +274,7 @@ impl Pool {
             let streamed = reply::stream(response, lease, (left, tuning.idle)).await;
             return streamed.map_err(|(lease, fault)| lease.fail(&fault));
         }
-        match reply::whole(response, request.path, &lease, left).await {
+        match reply::whole(response, request, &lease, left).await {
             Ok(reply) => {
                 lease.succeed();
                 Ok(reply)

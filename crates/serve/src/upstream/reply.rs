@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::upstream::client::Answered;
 use crate::upstream::error::Fault;
-use crate::upstream::pool::Lease;
+use crate::upstream::pool::{Lease, UpstreamRequest};
 
 /// The largest whole response that is read.
 const MAX_WHOLE: usize = 64 << 20;
@@ -65,7 +65,7 @@ fn key_of(path: &str) -> &'static str {
 /// a server that says `200 OK` to everything is found out here.
 pub(super) async fn whole(
     response: Answered,
-    path: &str,
+    request: &UpstreamRequest,
     lease: &Lease,
     limit: Duration,
 ) -> Result<Reply, Fault> {
@@ -78,9 +78,13 @@ pub(super) async fn whole(
     let nonsense = |reason| Fault::Nonsense { url: url(), reason };
     let json: serde_json::Value =
         serde_json::from_slice(&body).map_err(|_| nonsense("it is not JSON"))?;
-    let list = json.get(key_of(path)).and_then(serde_json::Value::as_array);
+    let list = json.get(key_of(request.path)).and_then(serde_json::Value::as_array);
     if status.is_success() && list.is_none_or(Vec::is_empty) {
         return Err(nonsense("it holds no result"));
+    }
+    let check = request.check.as_ref().filter(|_| status.is_success());
+    if let Some(reason) = check.and_then(|check| check.fault(&json)) {
+        return Err(Fault::Unfit { url: url(), reason });
     }
     Ok(Reply::Whole { status: status.as_u16(), body })
 }

@@ -147,7 +147,7 @@ impl Writer for PoolWriter {
             "seed": 0,
             "stream": true,
         });
-        let sent = UpstreamRequest { path: "/chat/completions", body };
+        let sent = UpstreamRequest { path: "/chat/completions", body, check: None };
         let written = self.runtime.block_on(self.stream(&sent, on_text));
         written.map_err(|error| WriterError {
             model: self.pool.name().to_owned(),

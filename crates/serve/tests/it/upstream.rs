@@ -13,7 +13,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::{StreamExt, stream};
 use plumb_serve::upstream::{
-    EndpointSettings, Pool, PoolSettings, Reply, Tuning, UpstreamRequest, watch,
+    Check, EndpointSettings, Pool, PoolSettings, Reply, Tuning, UpstreamRequest, watch,
 };
 use serde_json::{Value, json};
 
@@ -113,6 +113,10 @@ fn tuning() -> Tuning {
 }
 
 fn pool(servers: &[&Server], tuning: Tuning) -> Pool {
+    Pool::new(settings(servers, tuning)).unwrap()
+}
+
+fn settings(servers: &[&Server], tuning: Tuning) -> PoolSettings {
     let endpoint = |server: &&Server| EndpointSettings {
         url: server.url.clone(),
         model: None,
@@ -120,12 +124,12 @@ fn pool(servers: &[&Server], tuning: Tuning) -> Pool {
         concurrency: 4,
     };
     let endpoints = servers.iter().map(endpoint).collect();
-    Pool::new(PoolSettings { name: "big".into(), endpoints, tuning }).unwrap()
+    PoolSettings { name: "big".into(), endpoints, tuning }
 }
 
 fn question(text: &str, stream: bool) -> UpstreamRequest {
     let body = json!({"messages": [{"role": "user", "content": text}], "stream": stream});
-    UpstreamRequest { path: "/chat/completions", body }
+    UpstreamRequest { path: "/chat/completions", body, check: None }
 }
 
 async fn ask(pool: &Pool, text: &str) -> bool {
@@ -262,4 +266,27 @@ async fn one_conversation_stays_with_one_server() {
         assert!(ask(&pool, &format!("another beginning {number}")).await);
     }
     assert!(one.asked().min(two.asked()) >= 8, "{} and {}", one.asked(), two.asked());
+}
+
+#[tokio::test]
+async fn a_server_whose_reply_fails_the_check_is_taken_for_one_that_failed() {
+    let (first, second) = (Server::start(Manner::Good).await, Server::start(Manner::Good).await);
+    let second_url = second.url.clone();
+    let check = Check::new(|reply: &Value| match reply["model"].as_str() {
+        Some("big") => Ok(()),
+        other => Err(format!("it serves {other:?}")),
+    });
+    let mut settings = settings(&[&first, &second], tuning());
+    settings.endpoints[0].model = Some("another".to_owned());
+    let pool = Pool::new(settings.clone()).unwrap();
+    let checked = || UpstreamRequest { check: Some(check.clone()), ..question("x", false) };
+    for _ in 0..5 {
+        assert!(matches!(pool.send(&checked()).await, Ok(Reply::Whole { status: 200, .. })));
+    }
+    let view = pool.view();
+    assert_eq!((view[0].breaker, view[1].failures), ("open", 0), "{view:?}");
+    settings.endpoints.retain(|endpoint| endpoint.url != second_url);
+    let error = Pool::new(settings).unwrap().send(&checked()).await.unwrap_err().to_string();
+    let reason = format!("`{}` cannot be used here: it serves Some(\"another\")", first.url);
+    assert!(error.contains(&reason), "{error}");
 }

@@ -22,6 +22,7 @@ use self::runs::{Listener, Run};
 use self::wire::AskRequest;
 use crate::auth::role::Principal;
 use crate::body::Body;
+use crate::cache::{self, Policy};
 use crate::failure::{Failure, beginning};
 use crate::limits::Meter;
 use crate::query::{Named, Parameters};
@@ -65,13 +66,19 @@ pub(super) async fn ask(
     State(app): State<Arc<App>>,
     who: Principal,
     Extension(meter): Extension<Meter>,
+    policy: Policy,
     Body(request): Body<AskRequest>,
 ) -> Result<Response, Failure> {
     let is_stream = request.stream.unwrap_or(true);
-    let run = work::start(&app, &who, meter, request).await?;
+    let run = work::start(&app, &who, (meter, policy), request).await?;
     let listener = Listener::new(&run, 0);
-    let mut response =
-        if is_stream { streamed(listener) } else { Json(whole(listener).await?).into_response() };
+    let mut response = if is_stream {
+        streamed(listener)
+    } else {
+        let whole = whole(listener).await?;
+        let layer = whole["answer"]["cache"]["layer"].as_str().map(str::to_owned);
+        cache::marked(Json(whole).into_response(), layer.as_deref())
+    };
     if let Ok(id) = HeaderValue::from_str(&run.id) {
         response.headers_mut().insert("x-plumb-ask", id);
     }

@@ -32,6 +32,9 @@ pub(in crate::native) struct AskRequest {
     pub(super) stream: Option<bool>,
     /// Whether the question goes on for some seconds when the connection breaks.
     pub(super) resumable: Option<bool>,
+    /// Whether words of an earlier answer from the same evidence may be taken;
+    /// yes without it.
+    pub(super) cache: Option<bool>,
     /// Only quotes: no generator words the answer.
     quote_only: Option<bool>,
     /// Passages whose sentences are considered, from 1 to 100.

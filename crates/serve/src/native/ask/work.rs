@@ -5,17 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use plumb_answer::{Answer, Claim, Event, Status, StoredAnswer, StoredSettings, Turn};
+use plumb_answer::{Answer, Claim, Event, StoredAnswer, StoredSettings, Turn};
 use plumb_store::Snapshot;
 use serde_json::{Value, json};
 
 use super::Run;
 use super::wire::{AskRequest, Cited, Delta, Passages, Search, Verified};
 use crate::auth::role::{Principal, Role};
+use crate::cache::Policy;
 use crate::clock;
 use crate::collection::{Asked, Collection};
-use crate::data::{self, Conversation, Database, Message, NewAnswer, NewMessage};
+use crate::data::{self, Conversation, Database, Message, NewMessage};
 use crate::failure::{Failure, Kind, chain};
+use crate::given;
 use crate::limits::Meter;
 use crate::native::conversations::{self, title_of};
 use crate::native::{check_text, collection, search};
@@ -31,6 +33,7 @@ struct Question {
     /// What the question and its answer are added to.
     conversation: Option<Conversation>,
     settings: StoredSettings,
+    policy: Policy,
     meter: Meter,
     arrived: Instant,
 }
@@ -40,7 +43,7 @@ struct Question {
 pub(super) async fn start(
     app: &Arc<App>,
     who: &Principal,
-    meter: Meter,
+    (meter, policy): (Meter, Policy),
     request: AskRequest,
 ) -> Result<Arc<Run>, Failure> {
     let arrived = Instant::now();
@@ -56,13 +59,23 @@ pub(super) async fn start(
     let name = conversation.as_ref().map(|conversation| conversation.collection.as_str());
     let collection = collection(app, who, name.or(request.collection.as_deref()), Role::Read)?;
     let settings = request.settings(&collection.settings())?;
+    let policy = policy.if_allowed(request.cache);
     // A filter that cannot be read is found before the stream begins.
     Collection::check_settings(&settings)?;
     let place = app.workers.reserve().await?;
     let run = app.runs.begin(&who.id, request.resumable.unwrap_or(false));
     let (owner, text) = (who.id.clone(), request.question);
-    let question =
-        Question { owner, collection, text, history, conversation, settings, meter, arrived };
+    let question = Question {
+        owner,
+        collection,
+        text,
+        history,
+        conversation,
+        settings,
+        policy,
+        meter,
+        arrived,
+    };
     let (shared, asked) = (app.clone(), run.clone());
     let work = place.run(move || asked.end(answer(&shared, &asked, &question)));
     tokio::spawn(watch(app.clone(), run.clone(), (work, arrived)));
@@ -76,7 +89,7 @@ async fn watch(
     run: Arc<Run>,
     (work, arrived): (impl Future<Output = Result<(), Failure>> + Send + 'static, Instant),
 ) {
-    let limit = app.settings.limits.request;
+    let limit = app.limits().request;
     let failure = tokio::select! {
         done = work => match done {
             Ok(()) => return,
@@ -103,6 +116,7 @@ fn answer(app: &App, run: &Run, question: &Question) -> Result<(Value, Value), F
         history: &question.history,
         settings: &question.settings,
         sampling: None,
+        policy: question.policy,
     };
     let mut claims = 0;
     let mut failed = None;
@@ -142,31 +156,12 @@ fn ended(
     question: &Question,
     kept: &StoredAnswer,
 ) -> Result<(Value, Value), Failure> {
-    let told = |error: serde_json::Error| Failure::internal(chain(&error));
     let answer = &kept.answer;
-    // Through its text: as a value a number would get digits that the answer's
-    // digest does not know.
-    let body = serde_json::to_string(answer).map_err(told)?;
-    let whole: Value = serde_json::from_str(&body).map_err(told)?;
-    let replay = serde_json::to_string(&json!({
-        "settings": kept.settings,
-        "history": kept.history,
-        "written": kept.written,
-        "deterministic": kept.deterministic,
-    }));
-    let status = if answer.status == Status::Answered { "answered" } else { "abstained" };
-    let new = NewAnswer {
-        id: answer.answer_id.clone(),
-        owner: question.owner.clone(),
-        collection: question.collection.name.clone(),
-        question: question.text.clone(),
-        status: status.to_owned(),
-        snapshot: answer.snapshot.clone(),
-        body,
-        replay: replay.map_err(told)?,
-    };
+    let whose = (question.owner.as_str(), question.collection.name.as_str());
+    let body = given::keep(app, whose, &question.text, kept)?;
+    let whole: Value =
+        serde_json::from_str(&body).map_err(|error| Failure::internal(chain(&error)))?;
     let data = app.guard.database();
-    data.save_answer(&new, clock::now())?;
     let messages = question.conversation.as_ref().map(|to| add(data, question, to, answer));
     let messages = messages.transpose()?;
     let conversation = question.conversation.as_ref().map(|conversation| &conversation.id);

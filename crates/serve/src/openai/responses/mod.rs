@@ -27,6 +27,7 @@ use self::output::Writing;
 use self::wire::ResponsesRequest;
 use crate::auth::role::Principal;
 use crate::body::Body;
+use crate::cache::{self, Policy};
 use crate::conversation::{self, Replying};
 use crate::data::random_hex;
 use crate::failure::{Failure, Shape};
@@ -49,6 +50,7 @@ use crate::state::App;
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     who: Principal,
+    policy: Policy,
     Body(request): Body<ResponsesRequest>,
 ) -> Result<Response, Failure> {
     let arrived = Instant::now();
@@ -58,15 +60,17 @@ pub(crate) async fn create(
         Some(id) => kept::items_up_to(&app, &who, id).await?,
         None => Vec::new(),
     };
-    let conversation = request.conversation(&before, &items)?;
+    let mut conversation = request.conversation(&before, &items)?;
+    conversation.policy = policy.and(request.plumb);
     let replying = conversation::start(&app, &who, conversation, arrived).await?;
     let kept = request.store.unwrap_or(true).then(|| Kept::new(&who, &request, items));
     let id = format!("resp_{}", random_hex::<16>()?);
     let writing = Writing::new(&id, &request, &replying);
+    let exact = replying.is_kept().then_some("exact");
     let mut response = if request.stream.unwrap_or(false) {
-        stream(app, replying, writing, kept)
+        cache::marked(stream(app, replying, writing, kept), exact)
     } else {
-        Json(whole(&app, replying, writing, kept).await?).into_response()
+        whole(&app, replying, writing, kept).await?
     };
     response.extensions_mut().insert(labels);
     Ok(response)
@@ -102,7 +106,7 @@ async fn whole(
     mut replying: Replying,
     mut writing: Writing,
     kept: Option<Kept>,
-) -> Result<Value, Failure> {
+) -> Result<Response, Failure> {
     while let Some(said) = replying.next().await? {
         writing.take(said);
     }
@@ -111,7 +115,7 @@ async fn whole(
     if let Some(kept) = kept {
         kept.save(app, &response).await?;
     }
-    Ok(response)
+    Ok(cache::marked(Json(response).into_response(), writing.layer()))
 }
 
 fn stream(

@@ -1,9 +1,9 @@
 //! The items of a reply as they grow, and the events that tell of it.
 
-use plumb_answer::Answer;
 use serde_json::{Value, json};
 
 use super::wire::{FunctionTool, ResponsesRequest};
+use crate::cache::Beside;
 use crate::clock;
 use crate::conversation::{Call, Cited, End, Ending, Replying, Said, Usage};
 
@@ -16,7 +16,7 @@ pub(super) struct Writing {
     open: Option<Open>,
     ending: Option<Ending>,
     usage: Option<Usage>,
-    answer: Option<Box<Answer>>,
+    beside: Option<Beside>,
     error: Option<Value>,
     sequence: usize,
     events: Vec<(&'static str, Value)>,
@@ -60,7 +60,7 @@ impl Writing {
             open: None,
             ending: None,
             usage: None,
-            answer: None,
+            beside: replying.is_kept().then(Beside::exact),
             error: None,
             sequence: 0,
             events: Vec::new(),
@@ -92,7 +92,7 @@ impl Writing {
                 self.close();
                 self.ending = Some(ending);
             }
-            Said::Answer(answer) => self.answer = Some(answer),
+            Said::Answer(answer) => self.beside = Some(Beside::Answer(answer)),
         }
     }
 
@@ -113,6 +113,11 @@ impl Writing {
         self.tell("response.failed", json!({"response": response}));
     }
 
+    /// The layer of the cache that it comes from, if any.
+    pub(super) fn layer(&self) -> Option<&str> {
+        self.beside.as_ref().and_then(Beside::layer)
+    }
+
     /// The response as it is now.
     pub(super) fn response(&self) -> Value {
         let mut response = self.heading.clone();
@@ -129,11 +134,8 @@ impl Writing {
             if is_cut { json!({"reason": "max_output_tokens"}) } else { Value::Null };
         response["output"] = json!(self.output);
         response["usage"] = json!(self.usage.map(usage));
-        if let Some(answer) = &self.answer {
-            // Through its text: as a value a number would get digits that the
-            // answer's digest does not know.
-            let text = serde_json::to_string(answer).unwrap_or_default();
-            response["plumb"] = serde_json::from_str(&text).unwrap_or_default();
+        if let Some(beside) = &self.beside {
+            response["plumb"] = beside.value();
         }
         response
     }

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::super::parameters;
 use super::super::wire::{SamplingFields, WireFunction};
 use super::input;
+use crate::cache::{Options, Policy};
 use crate::conversation::{Conversation, Format, Role, Spoken, Tool, ToolChoice};
 use crate::failure::Failure;
 
@@ -51,6 +52,9 @@ pub(crate) struct ResponsesRequest {
     /// `disabled`: nothing is cut off.
     #[serde(default)]
     truncation: Option<String>,
+    /// What this server knows beside the API.
+    #[serde(default)]
+    pub(super) plumb: Option<Options>,
     #[serde(flatten)]
     pub(super) sampling: SamplingFields,
     /// Everything else: refused, unless it changes nothing.
@@ -142,6 +146,8 @@ impl ResponsesRequest {
             max_tokens: self.max_output_tokens,
             logprobs: None,
             is_sampled: parameters::is_sampled(&self.sampling),
+            is_seeded: self.sampling.seed.is_some(),
+            policy: Policy::NEVER,
             sampling: parameters::sampling(&self.sampling)?,
             stop: parameters::stops(self.sampling.stop.as_ref())?,
             model: self.model.clone(),
