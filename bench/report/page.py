@@ -181,7 +181,7 @@ SECTIONS = [
 
 def read(folder, kind):
     for file in sorted(folder.glob(f"{kind}*.json")):
-        name = file.stem.removeprefix(kind).strip("-") or kind
+        name = file.stem.removeprefix(kind).strip("-").replace("-", " ") or kind
         yield name, json.loads(file.read_text("utf-8"))
 
 

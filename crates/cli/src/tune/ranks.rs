@@ -7,9 +7,11 @@ use plumb_retrieve::{Bm25, Fusion, Mode, Query};
 use plumb_store::Snapshot;
 
 use super::{Choice, DEPTH, STEPS, TuneArgs, chunks};
+use crate::add::made;
 use crate::context::Context;
 use crate::labelled::Labelled;
-use crate::project::{Project, analyzer};
+use crate::models::locate;
+use crate::project::{LoadedEmbedder, Project, analyzer};
 
 /// One way with the reciprocal rank of the first right page of each question.
 #[derive(Clone, Debug)]
@@ -47,7 +49,10 @@ pub(super) fn of(
     context: &Context,
 ) -> Result<Vec<Ranked>> {
     let snapshot = project.snapshot()?;
-    let embedder = project.embedder(context, &snapshot)?.embedder;
+    let located = locate(context, &project.config.embedder)?;
+    // Settings that were changed since say nothing of the passages that are there.
+    made(project, &located).check(&snapshot)?;
+    let embedder = LoadedEmbedder::load(&located, project.config.threads)?.embedder;
     let vectors = questions.iter().map(|question| embedder.embed_query(&question.text));
     let vectors: Vec<Vec<f32>> = vectors.collect::<Result<_, _>>()?;
     let asked = Asked { questions, vectors: &vectors, context };
