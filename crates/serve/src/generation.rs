@@ -11,9 +11,11 @@ use plumb_infer::{
 };
 use tokio::sync::mpsc;
 
+use crate::allowance::Allowance;
 use crate::failure::{Failure, Kind};
 use crate::generator::Generator;
 use crate::state::App;
+use crate::trace::SharedSpan;
 
 /// What is to be generated.
 pub struct Job {
@@ -22,8 +24,11 @@ pub struct Job {
     pub grammar: Option<Grammar>,
     /// Continuations, at least 1.
     pub n: usize,
-    /// When the request arrived.
-    pub arrived: Instant,
+    /// `chat` or `text_completion`.
+    pub operation: &'static str,
+    /// What the prompt was made of, where traces may hold it.
+    pub input: Option<String>,
+    pub call: Allowance,
 }
 
 /// What comes of a [`Job`]. The number is that of the continuation.
@@ -41,8 +46,7 @@ pub struct Generating {
     events: mpsc::UnboundedReceiver<(usize, Event)>,
     /// Dropped with this, which cancels what still runs.
     _tickets: Vec<Ticket>,
-    arrived: Instant,
-    submitted: Instant,
+    call: Allowance,
     /// When each continuation had its last text.
     last: Vec<Option<Instant>>,
     left: usize,
@@ -55,11 +59,26 @@ impl Generating {
         check_room(job, generator, app)?;
         let (sender, events) = mpsc::unbounded_channel();
         let mut tickets = Vec::new();
+        let span = job.span(&generator.id.name);
         for index in 0..job.n {
             let sender = sender.clone();
-            let on_event = Box::new(move |event| match sender.send((index, event)) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
+            let mut ending = Ending {
+                app: app.clone(),
+                model: generator.id.name.clone(),
+                call: job.call.clone(),
+                span: span.clone(),
+                submitted: Instant::now(),
+                is_first: index == 0,
+            };
+            // Told also when nobody waits any more: what was done is to be paid.
+            let on_event = Box::new(move |event| {
+                if let Event::Done(done) = &event {
+                    ending.note(done);
+                }
+                match sender.send((index, event)) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(()),
+                }
             });
             let mut options = job.options.clone();
             options.sampling.seed = derived_seed(job.options.sampling.seed, index);
@@ -78,8 +97,7 @@ impl Generating {
             model: generator.id.name.clone(),
             events,
             _tickets: tickets,
-            arrived: job.arrived,
-            submitted: Instant::now(),
+            call: job.call.clone(),
             last: vec![None; job.n],
             left: job.n,
         })
@@ -98,26 +116,16 @@ impl Generating {
         if self.left == 0 {
             return Ok(None);
         }
-        let deadline = (self.arrived + self.app.limits().request).into();
-        let event = tokio::select! {
-            event = tokio::time::timeout_at(deadline, self.events.recv()) => event,
-            () = self.app.drain.over() => {
-                return Err(Failure::unavailable("the server stopped before the end"));
-            }
-        };
-        let seconds = self.app.limits().request.as_secs();
-        let passed = |_| Failure::new(Kind::Deadline, format!("it took more than {seconds} s"));
+        let event = self.call.wait_for_text(&self.app.drain, self.events.recv()).await?;
         let ended = || Failure::unavailable("the engine of this model has stopped");
-        match event.map_err(passed)?.ok_or_else(ended)? {
+        match event.ok_or_else(ended)? {
             (index, Event::Text(text)) => {
                 self.time(index);
                 Ok(Some(Piece::Text(index, text)))
             }
             (index, Event::Done(done)) => {
                 self.left -= 1;
-                let done = done?;
-                self.app.metrics.generated(&self.model, &done, self.submitted.elapsed());
-                Ok(Some(Piece::Done(index, done)))
+                Ok(Some(Piece::Done(index, done?)))
             }
         }
     }
@@ -138,13 +146,63 @@ impl Generating {
         let metrics = &self.app.metrics;
         match self.last[index].replace(now) {
             None => {
-                let waited = now.duration_since(self.arrived);
+                let waited = now.duration_since(self.call.arrived());
                 metrics.first_token_seconds.observe(&[&self.model], waited.as_secs_f64());
             }
             Some(before) => {
                 let waited = now.duration_since(before);
                 metrics.inter_token_seconds.observe(&[&self.model], waited.as_secs_f64());
             }
+        }
+    }
+}
+
+impl Job {
+    /// What a trace says of it at its beginning.
+    fn span(&self, model: &str) -> SharedSpan {
+        let options = &self.options;
+        let mut span = self.call.scope().operation(self.operation, model);
+        if span.is_recorded() {
+            span.set("gen_ai.request.max_tokens", options.max_tokens);
+            span.set("gen_ai.request.temperature", f64::from(options.sampling.temperature));
+            span.set("gen_ai.request.top_p", f64::from(options.sampling.top_p));
+            span.set("gen_ai.request.top_k", options.sampling.top_k);
+            span.set("gen_ai.request.seed", options.sampling.seed.to_string());
+            span.set("gen_ai.request.choice.count", self.n);
+            if !options.stop.is_empty() {
+                span.set("gen_ai.request.stop_sequences", options.stop.clone());
+            }
+            if let Some(input) = &self.input {
+                span.set("gen_ai.input.messages", input.clone());
+            }
+        }
+        span.shared()
+    }
+}
+
+/// What there is to do when a continuation has ended.
+struct Ending {
+    app: Arc<App>,
+    model: String,
+    call: Allowance,
+    span: SharedSpan,
+    submitted: Instant,
+    is_first: bool,
+}
+
+impl Ending {
+    fn note(&mut self, done: &Result<Generation, plumb_infer::Error>) {
+        match done {
+            Ok(done) => {
+                self.app.metrics.generated(&self.model, done, self.submitted.elapsed());
+                // A prompt is paid once, however often it is continued.
+                if self.is_first {
+                    self.call.read(done.timings.prompt_tokens);
+                }
+                self.call.wrote(done.tokens.len());
+                self.span.generated(done, self.submitted);
+            }
+            Err(error) => self.span.with(|span| span.fail("generation", &error.to_string())),
         }
     }
 }

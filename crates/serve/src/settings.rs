@@ -12,6 +12,7 @@ use plumb_infer::{CacheType, EngineSettings};
 use crate::auth::guard::Access;
 use crate::observe::Level;
 use crate::shelf::Shelf;
+use crate::trace::TraceSettings;
 use crate::upstream::PoolSettings;
 
 /// What is served, where, and how much of it at once.
@@ -35,6 +36,8 @@ pub struct Settings {
     pub shelf: Option<Shelf>,
     /// The least that is logged.
     pub log: Level,
+    /// Where traces go, if anywhere.
+    pub traces: Option<TraceSettings>,
 }
 
 impl ModelSource {

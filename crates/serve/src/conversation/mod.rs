@@ -11,11 +11,11 @@ mod replying;
 mod tools;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use plumb_infer::Sampling;
 use serde_json::Value;
 
+use crate::allowance::Allowance;
 use crate::auth::role::Principal;
 use crate::failure::Failure;
 use crate::state::{App, Served};
@@ -87,14 +87,12 @@ pub async fn start(
     app: &Arc<App>,
     who: &Principal,
     conversation: Conversation,
-    arrived: Instant,
+    call: &Allowance,
 ) -> Result<Replying, Failure> {
     check(&conversation, app)?;
     match app.served(who, &conversation.model)? {
-        Served::Generator(generator) => job::start(app, &generator, conversation, arrived).await,
-        Served::Collection(collection) => {
-            asking::start(app, collection, &conversation, arrived).await
-        }
+        Served::Generator(generator) => job::start(app, &generator, conversation, call).await,
+        Served::Collection(collection) => asking::start(app, collection, &conversation, call).await,
     }
 }
 

@@ -9,6 +9,7 @@ use plumb_retrieve::{Bm25, Mode, Query};
 use plumb_store::Snapshot;
 use serde_json::{Value, json};
 
+use crate::allowance::Allowance;
 use crate::auth::role::Granted;
 use crate::collection::{Asked, Collection};
 use crate::data::hex;
@@ -112,7 +113,10 @@ impl Library for Served {
     fn ask(&self, granted: &Granted, question: &str) -> Result<Value, String> {
         let (collection, snapshot) = self.open(granted)?;
         let settings = &collection.settings();
-        let asked = Asked { snapshot: &snapshot, question, history: &[], settings, sampling: None };
+        // The tokens are guessed from the lengths of the messages.
+        let call = &Allowance::free();
+        let (history, sampling) = (&[], None);
+        let asked = Asked { snapshot: &snapshot, question, history, settings, sampling, call };
         let never = Arc::new(AtomicBool::new(false));
         let mut on_event = |_: plumb_answer::Event<'_>| ControlFlow::Continue(());
         let answer = collection.ask(&self.0, &asked, &never, &mut on_event);

@@ -27,6 +27,7 @@ pub struct Metrics {
     pub cancelled: Counter,
     pub answers: Counter,
     pub reloads: Counter,
+    pub encoded_tokens: Counter,
 }
 
 impl Default for Metrics {
@@ -90,6 +91,11 @@ impl Default for Metrics {
                 "Answers from documents, by collection and status.",
                 &["collection", "status"],
             ),
+            encoded_tokens: Counter::new(
+                "plumb_encoded_tokens_total",
+                "Tokens that were embedded or reranked.",
+                model,
+            ),
             reloads: Counter::new(
                 "plumb_reloads_total",
                 "Settings that were read again, by what came of it.",
@@ -129,6 +135,7 @@ impl Metrics {
             &self.cancelled,
             &self.answers,
             &self.reloads,
+            &self.encoded_tokens,
         ] {
             counter.write(&mut out);
         }
@@ -145,6 +152,8 @@ impl Metrics {
         ] {
             histogram.write(&mut out);
         }
+        app.guard.metering.write(&mut out);
+        app.tracer.write(&mut out);
         write_gauges(app, &mut out);
         out
     }

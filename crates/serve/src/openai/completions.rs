@@ -1,18 +1,19 @@
 //! `/v1/completions`: prompts continued as they are.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use plumb_infer::{Generation, LanguageModel, Options};
-use plumb_text::Special;
+use plumb_text::{Special, Tokenizer};
+use serde_json::Value;
 
 use super::completions_wire::{
     Completion, CompletionChoice, CompletionLogprobs, CompletionRequest, Prompt,
 };
 use super::parameters;
+use crate::allowance::Allowance;
 use crate::auth::role::Principal;
 use crate::body::Body;
 use crate::clock;
@@ -23,6 +24,7 @@ use crate::generator::Generator;
 use crate::observe::Labels;
 use crate::sse::{self, Gone, Sender};
 use crate::state::{App, Served};
+use crate::trace;
 
 /// Prompts of one request.
 const MAX_PROMPTS: usize = 64;
@@ -38,9 +40,9 @@ const MAX_PROMPTS: usize = 64;
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     who: Principal,
+    call: Allowance,
     Body(request): Body<CompletionRequest>,
 ) -> Result<Response, Failure> {
-    let arrived = Instant::now();
     let Served::Generator(generator) = app.served(&who, &request.model)? else {
         let message = "a collection answers at /v1/chat/completions only";
         return Err(Failure::invalid("model", message));
@@ -51,7 +53,7 @@ pub(crate) async fn create(
     let wants_usage = request.stream_options.and_then(|o| o.include_usage).unwrap_or(false);
     let writer = Writer::new(&request, &generator);
     let preparing = generator.clone();
-    let jobs = app.preparing.run(move || jobs(&preparing, &request, arrived)).await??;
+    let jobs = app.preparing.run(move || jobs(&preparing, &request, &call)).await??;
     let starting = jobs.iter().map(|job| Generating::start(&app, &generator, job));
     let running: Vec<Generating> = starting.collect::<Result<_, _>>()?;
     let mut response = if is_stream {
@@ -85,7 +87,7 @@ fn check(request: &CompletionRequest, app: &App) -> Result<(), Failure> {
 fn jobs(
     generator: &Generator,
     request: &CompletionRequest,
-    arrived: Instant,
+    call: &Allowance,
 ) -> Result<Vec<Job>, Failure> {
     let tokenizer = generator.model.tokenizer();
     let encode = |text: &String| tokenizer.encode(text, Special::Add);
@@ -109,8 +111,22 @@ fn jobs(
         ..Options::default()
     };
     let n = request.n.unwrap_or(1);
-    let job = |prompt| Job { prompt, options: options.clone(), grammar: None, n, arrived };
+    let job = |prompt: Vec<u32>| Job {
+        input: call.scope().has_content().then(|| told(tokenizer, &prompt)),
+        prompt,
+        options: options.clone(),
+        grammar: None,
+        n,
+        operation: "text_completion",
+        call: call.clone(),
+    };
     Ok(prompts.into_iter().map(job).collect())
+}
+
+/// A prompt as traces hold it.
+fn told(tokenizer: &Tokenizer, prompt: &[u32]) -> String {
+    let bytes: Vec<u8> = prompt.iter().flat_map(|&token| tokenizer.piece_bytes(token)).collect();
+    Value::Array(vec![trace::message("user", &String::from_utf8_lossy(&bytes))]).to_string()
 }
 
 /// Writes completions of one request.

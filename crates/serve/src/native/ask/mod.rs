@@ -14,16 +14,16 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Extension, Json, Router};
+use axum::{Json, Router};
 use serde::Deserialize;
 use utoipa::{IntoParams, OpenApi};
 
 use self::runs::{Listener, Run};
 use self::wire::AskRequest;
+use crate::allowance::Allowance;
 use crate::auth::role::Principal;
 use crate::body::Body;
 use crate::failure::{Failure, beginning};
-use crate::limits::Meter;
 use crate::query::{Named, Parameters};
 use crate::sse;
 use crate::state::App;
@@ -64,11 +64,11 @@ pub(super) struct After {
 pub(super) async fn ask(
     State(app): State<Arc<App>>,
     who: Principal,
-    Extension(meter): Extension<Meter>,
+    call: Allowance,
     Body(request): Body<AskRequest>,
 ) -> Result<Response, Failure> {
     let is_stream = request.stream.unwrap_or(true);
-    let run = work::start(&app, &who, meter, request).await?;
+    let run = work::start(&app, &who, call, request).await?;
     let listener = Listener::new(&run, 0);
     let mut response =
         if is_stream { streamed(listener) } else { Json(whole(listener).await?).into_response() };
