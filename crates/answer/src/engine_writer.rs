@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use plumb_infer::{Engine, Event, LanguageModel, Priority, Reuse, Sampling};
+use plumb_infer::{Engine, Event, Generation, LanguageModel, Priority, Reuse, Sampling};
 
 use crate::answer::ModelId;
 use crate::constraint::EvidenceWords;
@@ -26,7 +26,12 @@ pub struct EngineWriter {
     is_cancelled: Arc<AtomicBool>,
     /// The likeliest words without it.
     sampling: Option<Sampling>,
+    watch: Option<Watch>,
 }
+
+/// Is told what was generated, and when it was asked for, on the engine's
+/// thread; also when nobody waits for it any more.
+pub type Watch = Arc<dyn Fn(&Generation, Instant) + Send + Sync>;
 
 /// The one who asked has gone.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +46,7 @@ impl EngineWriter {
         id: ModelId,
         is_cancelled: Arc<AtomicBool>,
     ) -> Self {
-        Self { model, engine, id, reuse: None, is_cancelled, sampling: None }
+        Self { model, engine, id, reuse: None, is_cancelled, sampling: None, watch: None }
     }
 
     /// Lets it reuse what the model read of pieces as `reuse` says. What is not
@@ -56,6 +61,12 @@ impl EngineWriter {
     #[must_use]
     pub fn with_sampling(self, sampling: Sampling) -> Self {
         Self { sampling: Some(sampling), ..self }
+    }
+
+    /// Tells `watch` of everything that is generated.
+    #[must_use]
+    pub fn watched(self, watch: Watch) -> Self {
+        Self { watch: Some(watch), ..self }
     }
 
     fn error(&self, source: impl std::error::Error + Send + Sync + 'static) -> WriterError {
@@ -84,9 +95,15 @@ impl EngineWriter {
             constraint: Some(Box::new(constraint)),
             priority: Priority::Interactive,
         };
-        let on_event = Box::new(move |event| match sender.send(event) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(_) => ControlFlow::Break(()),
+        let (watch, submitted) = (self.watch.clone(), Instant::now());
+        let on_event = Box::new(move |event| {
+            if let (Some(watch), Event::Done(Ok(done))) = (&watch, &event) {
+                watch(done, submitted);
+            }
+            match sender.send(event) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
         });
         let ticket = self.engine.submit(request, on_event)?;
         Ok(Writing { events, _ticket: ticket })

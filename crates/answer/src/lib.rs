@@ -35,7 +35,7 @@ pub use ask::{ABSTENTION, Event, OnEvent, Settings, Sources, ask};
 pub use certificate::{Fault, Finding, Library, verify};
 pub use claims::recheck;
 pub use constraint::EvidenceWords;
-pub use engine_writer::{Cancelled, EngineWriter};
+pub use engine_writer::{Cancelled, EngineWriter, Watch};
 pub use error::Error;
 pub use prompt::answer_messages;
 pub use record::{StoredAnswer, StoredSettings};

@@ -108,6 +108,8 @@ pub enum Verb {
     /// Make, list and revoke API keys of the server
     #[command(subcommand)]
     Key(crate::key::KeyVerb),
+    /// Watch a running server in the terminal
+    Top(crate::top::TopArgs),
     /// Let an agent search and ask the project, over the Model Context Protocol
     Mcp(crate::mcp::McpArgs),
     /// Measure speed

@@ -48,6 +48,7 @@ pub struct ServeFile {
     pub pools: BTreeMap<String, PoolFile>,
     pub limits: BTreeMap<Role, KeyLimits>,
     pub log: Option<Level>,
+    pub traces: TracesFile,
     pub request_seconds: Option<u64>,
     pub running: Option<usize>,
     pub waiting: Option<usize>,
@@ -61,6 +62,15 @@ pub struct CacheFile {
     pub exact_mib: Option<u64>,
     pub answer_mib: Option<u64>,
     pub near_questions: Option<bool>,
+}
+
+/// Where traces go.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TracesFile {
+    pub endpoint: Option<String>,
+    pub sample: Option<f64>,
+    pub content: Option<bool>,
 }
 
 /// A generator on other machines.
@@ -215,8 +225,19 @@ pub struct Config {
     pub threads: NonZeroUsize,
 }
 
+/// Where traces go.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Traces {
+    /// Base address of a collector.
+    pub endpoint: Option<String>,
+    /// Part of the requests that is recorded.
+    pub sample: f64,
+    /// Whether texts of prompts and answers are recorded.
+    pub content: bool,
+}
+
 /// How `plumb serve` serves.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Serve {
     pub listen: SocketAddr,
     /// Generators beside the one that words answers.
@@ -239,6 +260,7 @@ pub struct Serve {
     pub limits: BTreeMap<Role, KeyLimits>,
     /// The least that is logged.
     pub log: Level,
+    pub traces: Traces,
     /// From the arrival of a request to its last byte.
     pub request_seconds: u64,
     /// Requests of all keys that models work on at once.
@@ -331,6 +353,7 @@ fn serve(file: ServeFile) -> Result<Serve> {
         pools: file.pools,
         limits: file.limits,
         log: file.log.unwrap_or_default(),
+        traces: traces(file.traces)?,
         request_seconds: match file.request_seconds {
             Some(0) => bail!("`serve.request_seconds` is 0; it must be at least 1"),
             seconds => seconds.unwrap_or(600),
@@ -339,6 +362,14 @@ fn serve(file: ServeFile) -> Result<Serve> {
         waiting: file.waiting.unwrap_or(256),
         cache: cache(&file.cache),
     })
+}
+
+fn traces(file: TracesFile) -> Result<Traces> {
+    let sample = file.sample.unwrap_or(1.0);
+    if !(0.0..=1.0).contains(&sample) {
+        bail!("`serve.traces.sample` is {sample}; it must be in 0.0..=1.0");
+    }
+    Ok(Traces { endpoint: file.endpoint, sample, content: file.content.unwrap_or(false) })
 }
 
 /// A name is part of a model id and of addresses.
@@ -438,6 +469,7 @@ pub const TEMPLATE: &str = r#"# Settings of this project. Every key is optional;
 # running = 64                      # requests of all keys that models work on at once
 # waiting = 256                     # such requests that wait; more are refused with 429
 # limits.read.tokens_per_day = 100000   # for keys of the role `read` that name no such limit
+# traces.endpoint = "http://127.0.0.1:4318"  # of a collector of OpenTelemetry; also traces.sample, traces.content
 # log = "info"                      # error | warn | info: the least that is logged
 # max_upload_mb = 512               # of files that are uploaded at once
 # allowed_hosts = []                # names in `Host` beside those of loopback
@@ -472,7 +504,9 @@ mod tests {
             .map(|line| line.strip_prefix("# ").filter(|l| l.contains(" = ")).unwrap_or(line))
             // Their defaults come from the project's folder, or are none.
             .filter(|line| {
-                !["endpoint", "name", "database", "limits"].iter().any(|key| line.starts_with(key))
+                !["endpoint", "name", "database", "limits", "traces"]
+                    .iter()
+                    .any(|key| line.starts_with(key))
             })
             .map(|line| format!("{line}\n"))
             .collect();

@@ -44,6 +44,8 @@ mod session;
 mod snapshots;
 mod status;
 mod sync;
+mod top;
+mod traces;
 mod tune;
 mod verify;
 
@@ -114,6 +116,7 @@ fn run(cli: &Cli) -> Result<Exit> {
         Verb::Serve(args) => serve::run(args, &context),
         Verb::Eval(verb) => eval::run(verb, &context),
         Verb::Key(verb) => key::run(verb, &context),
+        Verb::Top(args) => top::run(args, &context),
         Verb::Mcp(args) => mcp::run(args, &context),
         Verb::Doctor => doctor::run(&context),
         Verb::Completions { shell } => {

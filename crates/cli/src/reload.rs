@@ -275,6 +275,7 @@ mod tests {
             ("serve.allowed_hosts", "serve.allowed_hosts = [\"h\"]"),
             ("serve.cors_origins", "serve.cors_origins = [\"https://a.example\"]"),
             ("serve.tls_cert", "serve.tls_cert = \"c\""),
+            ("serve.traces.sample", "serve.traces.sample = 0.5"),
             ("serve.log", "serve.log = \"warn\""),
             ("serve.request_seconds", "serve.request_seconds = 3"),
             ("serve.running", "serve.running = 4"),

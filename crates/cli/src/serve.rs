@@ -19,6 +19,7 @@ use crate::project::{DATA_FOLDER, Project, resolve};
 use crate::reload::{self, Started};
 use crate::reuse::{self, ReuseName};
 use crate::session;
+use crate::traces;
 
 /// Serve models and documents to other programs over HTTP
 ///
@@ -108,6 +109,7 @@ pub fn settings(args: &ServeArgs, context: &Context) -> Result<Settings> {
         shelf: Some(models::shelf(context)),
         limits: limits(&config),
         log: config.serve.log,
+        traces: traces::settings(&config, &traces::environment)?,
     })
 }
 

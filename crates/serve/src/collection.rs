@@ -14,6 +14,7 @@ use plumb_store::{Journal, Reader, Snapshot, SnapshotInfo, Store};
 use plumb_text::Analyzer;
 use tokio::runtime::Handle;
 
+use crate::allowance::Allowance;
 use crate::cache::{KeptWriter, Policy};
 use crate::clock;
 use crate::encoding::ServedEmbedder;
@@ -23,6 +24,7 @@ use crate::generator::Generator;
 use crate::live::Live;
 use crate::settings::CollectionSource;
 use crate::state::App;
+use crate::trace::Told;
 use crate::upstream::{Pool, PoolWriter};
 
 /// What is asked, of what, and how it is to be answered.
@@ -36,6 +38,8 @@ pub struct Asked<'a> {
     pub sampling: Option<&'a Sampling>,
     /// Whether it may be one that was kept. One that is drawn is not.
     pub policy: Policy,
+    /// Who pays for it.
+    pub call: &'a Allowance,
 }
 
 /// The documents of one project. All functions that search or answer compute
@@ -241,13 +245,17 @@ impl Collection {
             vectors: self.vectors.as_ref(),
             settings: &resolved,
         };
-        let mut writer =
-            if asked.settings.writes { self.writer(asked, is_cancelled)? } else { None };
+        let told = Told::begin(asked, &self.name);
+        let mut writer = if asked.settings.writes {
+            self.writer((app, &told), asked, is_cancelled)?
+        } else {
+            None
+        };
         let mut kept = writer.as_mut().map(|writer| self.kept(app, asked, writer.as_mut()));
         let mut recorder = kept.as_mut().map(|writer| Recorder::new(writer));
         let borrowed = recorder.as_mut().map(|recorder| recorder as &mut dyn Writer);
         let answer = plumb_answer::ask(&sources, asked.question, asked.history, borrowed, on_event);
-        let mut answer = answer.map_err(failure)?;
+        let mut answer = answer.map_err(|error| told.failed(failure(error)))?;
         let written = recorder.map_or_else(Vec::new, Recorder::into_written);
         let is_deterministic = kept.as_ref().is_none_or(|writer| writer.is_deterministic());
         let (cached, has_looked) = kept.as_mut().map_or((None, false), KeptWriter::settle);
@@ -258,6 +266,8 @@ impl Collection {
             answer = answer.with_cached(cached);
         }
         self.measure(app, &answer);
+        self.pay(asked, &answer, &written);
+        told.end(&answer, &self.embedder_id.name);
         let stored = StoredAnswer {
             answer,
             settings: asked.settings.clone(),
@@ -287,6 +297,7 @@ impl Collection {
     /// What words an answer until `is_cancelled` is set, if anything does.
     fn writer(
         &self,
+        (app, told): (&App, &Told),
         asked: &Asked<'_>,
         is_cancelled: &Arc<AtomicBool>,
     ) -> Result<Option<Box<dyn Writer>>, Failure> {
@@ -297,10 +308,12 @@ impl Collection {
                     answers at temperature 0: leave `temperature` out";
                 return Err(Failure::invalid("temperature", message));
             }
-            return Ok(Some(Box::new(pool.get().as_ref().clone())));
+            return Ok(Some(Box::new(pool.get().as_ref().clone().traced(told.scope()))));
         }
         let Some(generator) = &self.generator else { return Ok(None) };
+        let watch = told.watch(&app.metrics, asked.call, &generator.id.name);
         let writer = generator.writer(is_cancelled.clone()).reusing(self.reuse.clone());
+        let writer = writer.watched(watch);
         Ok(Some(match asked.sampling.filter(|_| is_drawn) {
             Some(sampling) => Box::new(writer.with_sampling(sampling.clone())),
             None => Box::new(writer),
@@ -320,6 +333,17 @@ impl Collection {
         let json = serde_json::to_vec(stored).map_err(|e| Failure::internal(chain(&e)))?;
         let mut journal = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         journal.append(&stored.answer.answer_id, &json).map_err(|e| Failure::internal(chain(&e)))
+    }
+
+    /// Counts the tokens of an answer. Those of an engine of this process are
+    /// counted where it works.
+    fn pay(&self, asked: &Asked<'_>, answer: &Answer, written: &[String]) {
+        asked.call.read(self.embedder.count_tokens(asked.question).unwrap_or_default());
+        if self.pool.is_some() {
+            asked.call.wrote(written.iter().map(|text| self.count_tokens(text)).sum());
+        } else if self.generator_name(asked.settings).is_none() {
+            asked.call.wrote(self.count_tokens(&answer.answer));
+        }
     }
 
     fn measure(&self, app: &App, answer: &Answer) {

@@ -9,9 +9,11 @@ use plumb_infer::{
 };
 use tokio::sync::oneshot;
 
+use crate::allowance::Allowance;
 use crate::clock;
 use crate::failure::{Failure, Kind};
 use crate::state::App;
+use crate::trace::Span;
 
 /// An embedder that is served.
 pub struct ServedEmbedder {
@@ -46,12 +48,13 @@ impl ServedReranker {
 /// The vectors of `texts`. Fails, with the numbers, if one is longer than the
 /// model reads.
 pub async fn embed(
-    app: &Arc<App>,
+    (app, call): (&Arc<App>, &Allowance),
     model: &ServedEmbedder,
     role: TextRole,
     texts: Vec<String>,
 ) -> Result<Encoded<Vec<f32>>, Failure> {
     check_number("input", texts.len(), app)?;
+    let span = call.scope().operation("embeddings", &model.id.name);
     let (embedder, engine) = (model.embedder.clone(), app.ready()?.encoding_engine.clone());
     let (sender, done) = oneshot::channel();
     let started = Instant::now();
@@ -68,7 +71,8 @@ pub async fn embed(
     };
     // Dropping the ticket cancels the request.
     let _ticket = app.preparing.run(submit).await??;
-    let encoded = wait(app, done, started).await?;
+    let encoded = wait((app, call), done).await?;
+    note((app, call), &model.id.name, encoded.tokens, span);
     app.metrics.embedding_seconds.observe(&[&model.id.name], started.elapsed().as_secs_f64());
     Ok(encoded)
 }
@@ -84,12 +88,13 @@ pub enum TooLong {
 
 /// The scores of `passages`.
 pub async fn rerank(
-    app: &Arc<App>,
+    (app, call): (&Arc<App>, &Allowance),
     model: &ServedReranker,
     (query, passages): (String, Vec<String>),
     too_long_ones: TooLong,
 ) -> Result<Encoded<f32>, Failure> {
     check_number("documents", passages.len(), app)?;
+    let span = call.scope().operation("rerank", &model.id.name);
     let (reranker, engine) = (model.reranker.clone(), app.ready()?.encoding_engine.clone());
     let (sender, done) = oneshot::channel();
     let started = Instant::now();
@@ -106,7 +111,8 @@ pub async fn rerank(
         Ok(engine.rerank(RerankRequest { reranker, query, passages, priority }, on_done)?)
     };
     let _ticket = app.preparing.run(submit).await??;
-    let encoded = wait(app, done, started).await?;
+    let encoded = wait((app, call), done).await?;
+    note((app, call), &model.id.name, encoded.tokens, span);
     app.metrics.rerank_seconds.observe(&[&model.id.name], started.elapsed().as_secs_f64());
     Ok(encoded)
 }
@@ -126,20 +132,17 @@ fn too_long(what: &str, tokens: usize, most: usize) -> Failure {
     Failure::new(Kind::TooLong, message)
 }
 
+/// Counts tokens that a model has read.
+fn note((app, call): (&App, &Allowance), model: &str, tokens: usize, mut span: Span) {
+    call.read(tokens);
+    app.metrics.encoded_tokens.add(&[model], tokens as u64);
+    span.set("gen_ai.usage.input_tokens", tokens);
+}
+
 async fn wait<T>(
-    app: &App,
+    (app, call): (&App, &Allowance),
     done: oneshot::Receiver<Result<Encoded<T>, Error>>,
-    started: Instant,
 ) -> Result<Encoded<T>, Failure> {
-    let limit = app.limits().request;
-    let result = tokio::select! {
-        result = tokio::time::timeout_at((started + limit).into(), done) => result,
-        () = app.drain.over() => {
-            return Err(Failure::unavailable("the server stopped before the end"));
-        }
-    };
-    let seconds = limit.as_secs();
-    let passed = |_| Failure::new(Kind::Deadline, format!("it took more than {seconds} s"));
     let ended = |_| Failure::unavailable("the engine has stopped");
-    Ok(result.map_err(passed)?.map_err(ended)??)
+    Ok(call.wait(&app.drain, done).await?.map_err(ended)??)
 }

@@ -13,10 +13,12 @@ use plumb_infer::{
 };
 use tokio::sync::mpsc;
 
+use crate::allowance::Allowance;
 use crate::cache::{Policy, Replies, reply_key};
 use crate::failure::{Failure, Kind};
 use crate::generator::Generator;
 use crate::state::App;
+use crate::trace::SharedSpan;
 
 /// What is to be generated.
 pub struct Job {
@@ -27,11 +29,14 @@ pub struct Job {
     pub schema: Option<String>,
     /// Continuations, at least 1.
     pub n: usize,
-    /// When the request arrived.
-    pub arrived: Instant,
     /// Whether it may be served from what was kept. That of a request whose
     /// result is drawn anew each time is [`Policy::NEVER`].
     pub policy: Policy,
+    /// `chat` or `text_completion`.
+    pub operation: &'static str,
+    /// What the prompt was made of, where traces may hold it.
+    pub input: Option<String>,
+    pub call: Allowance,
 }
 
 /// What comes of a [`Job`]. The number is that of the continuation.
@@ -76,8 +81,7 @@ pub struct Generating {
     source: Source,
     /// What is to be kept when all is there, and under which key.
     keeping: Option<([u8; 32], Vec<Piece>)>,
-    arrived: Instant,
-    submitted: Instant,
+    call: Allowance,
     /// When each continuation had its last text.
     last: Vec<Option<Instant>>,
     left: usize,
@@ -101,7 +105,7 @@ impl Generating {
         });
         let source = match kept {
             Some(kept) => Source::Kept(kept, 0),
-            None => Self::submit(generator, job)?,
+            None => Self::submit(app, generator, job)?,
         };
         let is_kept = matches!(source, Source::Kept(..));
         Ok(Self {
@@ -109,21 +113,35 @@ impl Generating {
             model: generator.id.name.clone(),
             source,
             keeping: key.filter(|_| job.policy.keeps && !is_kept).map(|key| (key, Vec::new())),
-            arrived: job.arrived,
-            submitted: Instant::now(),
+            call: job.call.clone(),
             last: vec![None; job.n],
             left: job.n,
         })
     }
 
-    fn submit(generator: &Generator, job: &Job) -> Result<Source, Failure> {
+    fn submit(app: &Arc<App>, generator: &Generator, job: &Job) -> Result<Source, Failure> {
         let (sender, events) = mpsc::unbounded_channel();
         let mut tickets = Vec::new();
+        let span = job.span(&generator.id.name);
         for index in 0..job.n {
             let sender = sender.clone();
-            let on_event = Box::new(move |event| match sender.send((index, event)) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
+            let mut ending = Ending {
+                app: app.clone(),
+                model: generator.id.name.clone(),
+                call: job.call.clone(),
+                span: span.clone(),
+                submitted: Instant::now(),
+                is_first: index == 0,
+            };
+            // Told also when nobody waits any more: what was done is to be paid.
+            let on_event = Box::new(move |event| {
+                if let Event::Done(done) = &event {
+                    ending.note(done);
+                }
+                match sender.send((index, event)) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(()),
+                }
             });
             let mut options = job.options.clone();
             options.sampling.seed = derived_seed(job.options.sampling.seed, index);
@@ -200,16 +218,8 @@ impl Generating {
     async fn made(&mut self) -> Result<Piece, Failure> {
         let ended = || Failure::unavailable("the engine of this model has stopped");
         let Source::Engine { events, .. } = &mut self.source else { return Err(ended()) };
-        let deadline = (self.arrived + self.app.limits().request).into();
-        let event = tokio::select! {
-            event = tokio::time::timeout_at(deadline, events.recv()) => event,
-            () = self.app.drain.over() => {
-                return Err(Failure::unavailable("the server stopped before the end"));
-            }
-        };
-        let seconds = self.app.limits().request.as_secs();
-        let passed = |_| Failure::new(Kind::Deadline, format!("it took more than {seconds} s"));
-        match event.map_err(passed)?.ok_or_else(ended)? {
+        let event = self.call.wait_for_text(&self.app.drain, events.recv()).await?;
+        match event.ok_or_else(ended)? {
             (index, Event::Text(text)) => {
                 self.time(index);
                 Ok(Piece::Text(index, text))
@@ -217,7 +227,6 @@ impl Generating {
             (index, Event::Done(done)) => {
                 self.left -= 1;
                 let done = done?;
-                self.app.metrics.generated(&self.model, &done, self.submitted.elapsed());
                 if done.finish == Finish::Cancelled {
                     self.keeping = None;
                 }
@@ -242,13 +251,63 @@ impl Generating {
         let metrics = &self.app.metrics;
         match self.last[index].replace(now) {
             None => {
-                let waited = now.duration_since(self.arrived);
+                let waited = now.duration_since(self.call.arrived());
                 metrics.first_token_seconds.observe(&[&self.model], waited.as_secs_f64());
             }
             Some(before) => {
                 let waited = now.duration_since(before);
                 metrics.inter_token_seconds.observe(&[&self.model], waited.as_secs_f64());
             }
+        }
+    }
+}
+
+impl Job {
+    /// What a trace says of it at its beginning.
+    fn span(&self, model: &str) -> SharedSpan {
+        let options = &self.options;
+        let mut span = self.call.scope().operation(self.operation, model);
+        if span.is_recorded() {
+            span.set("gen_ai.request.max_tokens", options.max_tokens);
+            span.set("gen_ai.request.temperature", f64::from(options.sampling.temperature));
+            span.set("gen_ai.request.top_p", f64::from(options.sampling.top_p));
+            span.set("gen_ai.request.top_k", options.sampling.top_k);
+            span.set("gen_ai.request.seed", options.sampling.seed.to_string());
+            span.set("gen_ai.request.choice.count", self.n);
+            if !options.stop.is_empty() {
+                span.set("gen_ai.request.stop_sequences", options.stop.clone());
+            }
+            if let Some(input) = &self.input {
+                span.set("gen_ai.input.messages", input.clone());
+            }
+        }
+        span.shared()
+    }
+}
+
+/// What there is to do when a continuation has ended.
+struct Ending {
+    app: Arc<App>,
+    model: String,
+    call: Allowance,
+    span: SharedSpan,
+    submitted: Instant,
+    is_first: bool,
+}
+
+impl Ending {
+    fn note(&mut self, done: &Result<Generation, plumb_infer::Error>) {
+        match done {
+            Ok(done) => {
+                self.app.metrics.generated(&self.model, done, self.submitted.elapsed());
+                // A prompt is paid once, however often it is continued.
+                if self.is_first {
+                    self.call.read(done.timings.prompt_tokens);
+                }
+                self.call.wrote(done.tokens.len());
+                self.span.generated(done, self.submitted);
+            }
+            Err(error) => self.span.with(|span| span.fail("generation", &error.to_string())),
         }
     }
 }

@@ -20,6 +20,8 @@
 //! - [`reload`] takes over settings that change, and `live` holds what can be
 //!   replaced;
 //! - [`shelf`] is what is known of models that are not served;
+//! - [`allowance`] is a request as the work on it knows it, with its deadline and its
+//!   tokens; [`trace`] tells a collector of spans what was done for it;
 //! - `observe` counts and measures, for `/metrics`, and writes a line of log for
 //!   each request;
 //! - [`data`] is what the service remembers, in SQLite or PostgreSQL;
@@ -37,6 +39,7 @@
     reason = "few modules are open; `pub` marks what one offers to the others"
 )]
 
+pub mod allowance;
 mod anthropic;
 pub mod auth;
 mod body;
@@ -71,6 +74,7 @@ mod shutdown;
 mod sse;
 mod state;
 pub mod tls;
+pub mod trace;
 pub mod upstream;
 mod workers;
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{OpenApi, ToSchema};
 
+use crate::allowance::Allowance;
 use crate::body::Body;
 use crate::clock;
 use crate::encoding::{self, TooLong};
@@ -98,6 +99,7 @@ struct RerankUsage {
         (status = 404, description = "There is no such model")))]
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
+    call: Allowance,
     Body(request): Body<RerankRequest>,
 ) -> Result<Json<Reranked>, Failure> {
     if let Some((name, _)) = request.extra.iter().find(|(_, value)| !value.is_null()) {
@@ -111,7 +113,8 @@ pub(crate) async fn create(
             Document::Text(text) | Document::Object { text } => text,
         })
         .collect();
-    let (scores, tokens) = scores(&app, &request.model, request.query, texts.clone()).await?;
+    let (scores, tokens) =
+        scores((&app, &call), &request.model, request.query, texts.clone()).await?;
     let mut order: Vec<usize> = (0..texts.len()).collect();
     order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
     order.truncate(request.top_n.unwrap_or(usize::MAX));
@@ -130,18 +133,19 @@ pub(crate) async fn create(
 }
 
 async fn scores(
-    app: &Arc<App>,
+    (app, call): (&Arc<App>, &Allowance),
     model: &str,
     query: String,
     texts: Vec<String>,
 ) -> Result<(Vec<f32>, usize), Failure> {
     if let Some(reranker) = app.ready()?.rerankers.iter().find(|known| known.id.name == model) {
-        let encoded = encoding::rerank(app, reranker, (query, texts), TooLong::Refuse).await?;
+        let encoded =
+            encoding::rerank((app, call), reranker, (query, texts), TooLong::Refuse).await?;
         return Ok((encoded.results, encoded.tokens));
     }
     let embedder = app.embedder(model)?;
-    let asked = encoding::embed(app, &embedder, TextRole::Query, vec![query]).await?;
-    let found = encoding::embed(app, &embedder, TextRole::Document, texts).await?;
+    let asked = encoding::embed((app, call), &embedder, TextRole::Query, vec![query]).await?;
+    let found = encoding::embed((app, call), &embedder, TextRole::Document, texts).await?;
     let query = &asked.results[0];
     let cosine = |vector: &Vec<f32>| query.iter().zip(vector).map(|(a, b)| a * b).sum();
     Ok((found.results.iter().map(cosine).collect(), asked.tokens + found.tokens))

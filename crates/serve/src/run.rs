@@ -19,6 +19,7 @@ use crate::settings::Settings;
 use crate::shutdown::signal;
 use crate::state::App;
 use crate::tls::TlsListener;
+use crate::trace;
 
 /// Threads that read and write connections: engines and workers have the cores.
 const SERVER_THREADS: usize = 2;
@@ -26,6 +27,9 @@ const SERVER_THREADS: usize = 2;
 /// Between two times that the use of keys is written down: what a process that
 /// is killed forgets.
 const SAVE_USAGE: Duration = Duration::from_secs(5);
+
+/// How long the last spans may take to leave.
+const LAST_SPANS: Duration = Duration::from_secs(5);
 
 /// What the server has of the world around it.
 pub struct Outside {
@@ -70,6 +74,7 @@ async fn serve(
     on_listen(address);
     app.log.write("listening", json!({"address": address.to_string()}));
     let serving = accept(app, listener).map_err(failed)?;
+    let exporting = tokio::spawn(trace::export(app.tracer.clone()));
     let mut watching = Watching::default();
     watching.begin(&app.pools());
     let counting = tokio::spawn(count(app.clone()));
@@ -89,6 +94,9 @@ async fn serve(
     counting.abort();
     following.abort();
     save_usage(app).await;
+    app.tracer.close();
+    // A collector that does not answer holds up nobody for long.
+    let _ = tokio::time::timeout(LAST_SPANS, exporting).await;
     serving.abort();
     Ok(())
 }

@@ -13,6 +13,7 @@ use crate::auth::guard::Access;
 use crate::cache::CacheSettings;
 use crate::observe::Level;
 use crate::shelf::Shelf;
+use crate::trace::TraceSettings;
 use crate::upstream::PoolSettings;
 
 /// What is served, where, and how much of it at once.
@@ -38,6 +39,8 @@ pub struct Settings {
     pub shelf: Option<Shelf>,
     /// The least that is logged.
     pub log: Level,
+    /// Where traces go, if anywhere.
+    pub traces: Option<TraceSettings>,
 }
 
 impl ModelSource {

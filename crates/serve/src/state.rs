@@ -19,6 +19,7 @@ use crate::native::Runs;
 use crate::observe::{Log, Metrics, resident_bytes};
 use crate::settings::{Limits, ModelSource, Settings};
 use crate::shutdown::Drain;
+use crate::trace::Tracer;
 use crate::upstream::Pool;
 use crate::workers::Workers;
 
@@ -31,7 +32,8 @@ pub struct App {
     /// As the server was started; [`App::limits`] and [`App::pools`] may have
     /// changed since.
     pub settings: Settings,
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
+    pub tracer: Arc<Tracer>,
     pub log: Log,
     /// For what takes long: questions, documents.
     pub workers: Arc<Workers>,
@@ -95,7 +97,8 @@ impl App {
             guard: Arc::new(Guard::open(&settings)?),
             pools: pools.into(),
             limits: settings.limits.clone().into(),
-            metrics: Metrics::default(),
+            metrics: Arc::default(),
+            tracer: Arc::new(Tracer::new(settings.traces.clone())),
             log,
             preparing: Workers::new(2, settings.limits.waiting_work * 4),
             settings,

@@ -5,18 +5,19 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::fake::Fake;
 use crate::run::Place;
 use crate::server::Server;
 
 /// A project with two pages that is answered from in quotes.
-fn place() -> Place {
+pub(crate) fn place() -> Place {
     let place = Place::with_documents();
     place.json(&["add", "docs"]);
     place
 }
 
 /// Settings of the place with `answer` and `serve` in them.
-fn settings(place: &Place, answer: &str, serve: &str) {
+pub(crate) fn settings(place: &Place, answer: &str, serve: &str) {
     let path = place.path().join("plumb.toml");
     let text = fs::read_to_string(&path).unwrap();
     let models = text.split("\n[answer]").next().unwrap();
@@ -60,7 +61,8 @@ fn lines(log: &str, event: &str) -> Vec<Value> {
     all.filter(|line| line["event"] == *event).collect()
 }
 
-const QUESTION: &str = "For how long are invoices kept?";
+const QUESTION: &str = "Where is the wine?";
+const REPLY: &str = r#"{"id":"c","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"Yes."},"finish_reason":"stop"}],"usage":{"prompt_tokens":11,"completion_tokens":7,"total_tokens":18}}"#;
 const REFUSED: &str = "plumb_reloads_total{outcome=\"refused\"}";
 const APPLIED: &str = "plumb_reloads_total{outcome=\"applied\"}";
 
@@ -114,4 +116,162 @@ fn what_needs_a_restart_is_named() {
     let reloaded = lines(&server.stop(), "settings_reloaded");
     assert_eq!(reloaded[0]["needs_restart"], json!(["answer.vector_budget_mib", "serve.listen"]));
     assert_eq!(reloaded[0]["changed"], json!([]));
+}
+
+/// Makes a key, and gives its id and its secret.
+fn key(place: &Place, limits: &[&str]) -> (String, String) {
+    let made = place.json(&[&["key", "create", "--name", "k"], limits].concat());
+    let text = |name: &str| made[name].as_str().unwrap().to_owned();
+    (text("id"), text("secret"))
+}
+
+impl Server {
+    fn post_as(&self, secret: &str, path: &str, body: &Value) -> (u16, Value) {
+        let request = self.agent.post(format!("{}{path}", self.url));
+        let request = request.header("authorization", format!("Bearer {secret}"));
+        let mut response = request.send_json(body).unwrap();
+        let text = response.body_mut().read_to_string().unwrap();
+        (response.status().as_u16(), serde_json::from_str(&text).unwrap())
+    }
+
+    fn metric_as(&self, secret: &str, name: &str) -> f64 {
+        let request = self.agent.get(format!("{}/metrics", self.url));
+        let mut response =
+            request.header("authorization", format!("Bearer {secret}")).call().unwrap();
+        let text = response.body_mut().read_to_string().unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map_or(0.0, |value| value.parse().unwrap())
+    }
+}
+
+#[test]
+fn tokens_are_counted_by_key_as_replies_say_them_and_a_quota_of_them_holds() {
+    let upstream = Fake::start(REPLY, Duration::ZERO);
+    let place = place();
+    let (id, secret) = key(&place, &["--tokens-per-day", "200"]);
+    let (_, other) = key(&place, &[]);
+    let pool = format!("[[serve.pools.far.endpoints]]\nurl = \"{}/v1\"", upstream.url);
+    settings(&place, "threshold = 0.0", &pool);
+    let server = Server::start(&place, &[]);
+    let counted = |direction: &str| {
+        let name = format!("plumb_key_tokens_total{{key=\"{id}\",direction=\"{direction}\"}}");
+        server.metric_as(&other, &name)
+    };
+    let text = json!({"model": "one", "input": ["wine", "books and wine"]});
+    let (status, reply) = server.post_as(&secret, "/v1/embeddings", &text);
+    assert_eq!(status, 200, "{reply}");
+    let embedded = reply["usage"]["prompt_tokens"].as_f64().unwrap();
+    wait_for("the tokens of an embedding", || counted("input") == embedded);
+
+    let chat = json!({"model": "far", "messages": [{"role": "user", "content": "Well?"}]});
+    assert_eq!(server.post_as(&secret, "/v1/chat/completions", &chat).0, 200);
+    wait_for("what the endpoint said", || {
+        (counted("input"), counted("output")) == (embedded + 11.0, 7.0)
+    });
+
+    let ask = json!({"question": "Where is the wine?", "stream": false});
+    assert_eq!(server.post_as(&secret, "/api/v1/ask", &ask).0, 200);
+    wait_for("the tokens of a question", || counted("output") > 7.0);
+    // A request that is refused for what it says takes nothing.
+    let before = counted("input");
+    assert_eq!(server.post_as(&secret, "/v1/embeddings", &json!({"model": "one"})).0, 400);
+    let mut refused = (0, Value::Null);
+    wait_for("the end of the quota", || {
+        refused = server.post_as(&secret, "/v1/chat/completions", &chat);
+        refused.0 == 429
+    });
+    assert!(refused.1["error"]["message"].as_str().unwrap().contains("200 tokens a day"));
+    assert!(counted("input") >= before);
+    let name = format!("plumb_key_refused_total{{key=\"{id}\",limit=\"tokens a day\"}}");
+    assert!(server.metric_as(&other, &name) >= 1.0);
+    // Others have quotas of their own.
+    assert_eq!(server.post_as(&other, "/v1/chat/completions", &chat).0, 200);
+}
+
+#[test]
+fn a_request_ends_at_the_deadline_of_its_key_or_of_its_role() {
+    let upstream = Fake::start(REPLY, Duration::from_secs(3600));
+    let place = place();
+    let (_, hasty) = key(&place, &["--deadline", "1"]);
+    let (_, plain) = key(&place, &[]);
+    let pool = format!("[[serve.pools.far.endpoints]]\nurl = \"{}/v1\"", upstream.url);
+    settings(&place, "threshold = 0.0", &format!("limits.read.deadline_seconds = 2\n{pool}"));
+    let server = Server::start(&place, &[]);
+    let chat = json!({"model": "far", "messages": [{"role": "user", "content": "Well?"}]});
+    for (secret, seconds) in [(&hasty, 1), (&plain, 2)] {
+        let started = Instant::now();
+        let (status, reply) = server.post_as(secret, "/v1/chat/completions", &chat);
+        assert_eq!(status, 504, "{reply}");
+        let message = reply["error"]["message"].as_str().unwrap();
+        assert!(message.contains(&format!("more than {seconds} s")), "{message}");
+        assert!(started.elapsed() >= Duration::from_secs(seconds));
+    }
+}
+
+#[test]
+fn a_sample_of_a_server_is_printed_for_scripts() {
+    let place = place();
+    settings(&place, "threshold = 0.0", "");
+    let server = Server::start(&place, &[]);
+    server.status_of(QUESTION);
+    let sample = place.json(&["top", "--url", &server.url]);
+    assert_eq!(sample["ready"], true, "{sample}");
+    assert!(sample["requests"]["total"].as_u64().unwrap() >= 1, "{sample}");
+    assert!(sample["latency_seconds"]["p95"].as_f64().unwrap() > 0.0, "{sample}");
+    assert_eq!(sample["keys"][0]["key"], "local", "{sample}");
+    let text = place.output(&["top", "--once", "--url", &server.url]);
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.contains("ready") && text.contains("tokens by key   local"), "{text}");
+}
+
+#[test]
+fn a_server_that_is_not_there_or_wants_a_key_is_said() {
+    let place = place();
+    let failed = |arguments: &[&str]| {
+        let output = place.output(&[&["top", "--once"], arguments].concat());
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let error = failed(&["--url", "http://127.0.0.1:1"]);
+    assert!(error.contains("nothing answers at `http://127.0.0.1:1`"), "{error}");
+    let (_, secret) = key(&place, &[]);
+    let server = Server::start(&place, &[]);
+    let error = failed(&["--url", &server.url]);
+    assert!(error.contains("asks for a key") && error.contains("--key"), "{error}");
+    let sample = place.json(&["top", "--url", &server.url, "--key", &secret]);
+    assert_eq!(sample["ready"], true);
+}
+
+/// Names that an expression of Prometheus has, as `/metrics` declares them.
+fn names(expression: &str) -> impl Iterator<Item = &str> {
+    let words = expression.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    let own = words.filter(|word| word.starts_with("plumb_") || word.starts_with("process_"));
+    own.map(|word| {
+        let parts = ["_bucket", "_sum", "_count"];
+        parts.iter().find_map(|part| word.strip_suffix(part)).unwrap_or(word)
+    })
+}
+
+#[test]
+fn every_metric_of_the_dashboard_is_one_that_the_server_has() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/grafana/plumb.json");
+    let dashboard: Value = serde_json::from_str(&fs::read_to_string(root).unwrap()).unwrap();
+    let place = place();
+    settings(&place, "threshold = 0.0", "");
+    let (_, metrics) = Server::start(&place, &[]).get("/metrics");
+    let declared: Vec<&str> = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+        .collect();
+    let mut checked = 0;
+    for panel in dashboard["panels"].as_array().unwrap() {
+        for target in panel["targets"].as_array().unwrap() {
+            let expression = target["expr"].as_str().unwrap();
+            for name in names(expression) {
+                assert!(declared.contains(&name), "{}: no {name}", panel["title"]);
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked >= 30, "{checked}");
 }

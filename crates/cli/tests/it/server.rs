@@ -39,6 +39,7 @@ impl Server {
         let url = said["url"].as_str().unwrap().to_owned();
         let server = Self { child, url, agent };
         let started = Instant::now();
+        // `/ready` asks for no key.
         while server.get("/ready").0 != 200 {
             assert!(started.elapsed() < Duration::from_mins(5), "it does not become ready");
             std::thread::sleep(Duration::from_millis(50));

@@ -4,7 +4,6 @@ mod render;
 mod wire;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -13,6 +12,7 @@ use axum::{Json, Router};
 use serde_json::Value;
 use utoipa::OpenApi;
 
+use crate::allowance::Allowance;
 use crate::auth::role::Principal;
 use crate::body::Body;
 use crate::cache::Policy;
@@ -48,9 +48,9 @@ pub(crate) async fn create(
     State(app): State<Arc<App>>,
     who: Principal,
     policy: Policy,
+    call: Allowance,
     Body(request): Body<MessagesRequest>,
 ) -> Result<Response, Failure> {
-    let arrived = Instant::now();
     let is_stream = request.stream.unwrap_or(false);
     let model = request.fields.model.clone();
     let mut conversation = request.fields.conversation()?;
@@ -62,7 +62,7 @@ pub(crate) async fn create(
     conversation.sampling.temperature = request.temperature.unwrap_or(1.0);
     conversation.sampling.top_p = request.top_p.unwrap_or(1.0);
     conversation.sampling.top_k = request.top_k.unwrap_or(0);
-    let replying = conversation::start(&app, &who, conversation, arrived).await?;
+    let replying = conversation::start(&app, &who, conversation, &call).await?;
     let mut response = if is_stream {
         render::stream(replying, model.clone())
     } else {

@@ -16,7 +16,7 @@ use crate::auth::origin::Origins;
 use crate::auth::role::{KeyLimits, Principal, Role};
 use crate::clock;
 use crate::data::{Database, Location};
-use crate::limits::{self, FairQueue, FairSettings, Limiter};
+use crate::limits::{self, FairQueue, FairSettings, Limiter, Metering};
 use crate::live::Live;
 use crate::settings::Settings;
 use crate::tls;
@@ -90,6 +90,8 @@ pub struct Guard {
     pub limiter: Limiter,
     /// Whose turn it is.
     pub queue: FairQueue,
+    /// What each key has used.
+    pub metering: Metering,
     /// What keys may take that say nothing of it themselves.
     pub rules: Live<Rules>,
     /// What the service proves itself with, if it speaks TLS.
@@ -122,6 +124,7 @@ impl Guard {
         Ok(Self {
             limiter: Limiter::new(database.clone()),
             queue: FairQueue::new(access.queue),
+            metering: Metering::default(),
             gate: Gate {
                 database,
                 origins: Arc::new(origins.into()),

@@ -9,7 +9,6 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use plumb_answer::{Answer, Claim, Event, Status, Turn};
 use plumb_infer::Sampling;
@@ -17,9 +16,10 @@ use tokio::sync::mpsc;
 
 use super::replying::{Cited, Replying, Usage};
 use super::{Conversation, Format, Role, Spoken, ToolChoice};
+use crate::allowance::Allowance;
 use crate::cache::Policy;
 use crate::collection::{Asked, Collection};
-use crate::failure::{Failure, Kind};
+use crate::failure::Failure;
 use crate::given;
 use crate::state::App;
 use crate::workers::Place;
@@ -95,7 +95,7 @@ pub(super) async fn start(
     app: &Arc<App>,
     (collection, owner): (Arc<Collection>, String),
     conversation: &Conversation,
-    arrived: Instant,
+    call: &Allowance,
 ) -> Result<Replying, Failure> {
     check(conversation)?;
     let question = Question::of(&conversation.messages)?;
@@ -106,14 +106,14 @@ pub(super) async fn start(
         max_tokens: conversation.max_tokens,
         policy: conversation.policy,
     };
-    let asking = Asking::start((app, arrived), collection, (question, how), place);
+    let asking = Asking::start((app, call), collection, (question, how), place);
     Ok(Replying::of_documents(asking))
 }
 
 /// A question that is being answered on a worker. Dropping it cancels it.
 pub(super) struct Asking {
     app: Arc<App>,
-    arrived: Instant,
+    call: Allowance,
     model: String,
     events: mpsc::UnboundedReceiver<Result<Told, Failure>>,
     is_cancelled: Arc<AtomicBool>,
@@ -143,7 +143,7 @@ pub(super) enum Told {
 
 impl Asking {
     fn start(
-        (app, arrived): (&Arc<App>, Instant),
+        (app, call): (&Arc<App>, &Allowance),
         collection: Arc<Collection>,
         (question, how): (Question, How),
         place: Place,
@@ -152,17 +152,17 @@ impl Asking {
         let is_cancelled = Arc::new(AtomicBool::new(false));
         let asking = Self {
             app: app.clone(),
-            arrived,
+            call: call.clone(),
             model: format!("{}{}", crate::state::COLLECTION_PREFIX, collection.name),
             events,
             is_cancelled: is_cancelled.clone(),
             has_told: false,
             is_over: false,
         };
-        let (app, failed) = (app.clone(), sender.clone());
+        let (app, call, failed) = (app.clone(), call.clone(), sender.clone());
         let work = place.run(move || {
             let asked = (&question, &how);
-            let answer = answer(&app, &collection, asked, (&is_cancelled, &sender));
+            let answer = answer((&app, &call), &collection, asked, (&is_cancelled, &sender));
             // Whether anybody listens is no concern of the work.
             let _ = sender.send(answer);
         });
@@ -180,21 +180,12 @@ impl Asking {
         if self.is_over {
             return Ok(None);
         }
-        let limit = self.app.limits().request;
-        let deadline = (self.arrived + limit).into();
-        let told = tokio::select! {
-            told = tokio::time::timeout_at(deadline, self.events.recv()) => told,
-            () = self.app.drain.over() => {
-                return Err(Failure::unavailable("the server stopped before the end"));
-            }
-        };
-        let seconds = limit.as_secs();
-        let passed = |_| Failure::new(Kind::Deadline, format!("it took more than {seconds} s"));
+        let told = self.call.wait(&self.app.drain, self.events.recv()).await?;
         let ended = || Failure::internal("the work on this question ended");
-        let told = told.map_err(passed)?.ok_or_else(ended)??;
+        let told = told.ok_or_else(ended)??;
         self.is_over = matches!(told, Told::Done(..));
         if !std::mem::replace(&mut self.has_told, true) {
-            let waited = self.arrived.elapsed().as_secs_f64();
+            let waited = self.call.arrived().elapsed().as_secs_f64();
             self.app.metrics.first_token_seconds.observe(&[&self.model], waited);
         }
         Ok(Some(told))
@@ -202,7 +193,7 @@ impl Asking {
 }
 
 fn answer(
-    app: &App,
+    (app, call): (&App, &Allowance),
     collection: &Collection,
     (question, how): (&Question, &How),
     (is_cancelled, sender): (&Arc<AtomicBool>, &mpsc::UnboundedSender<Result<Told, Failure>>),
@@ -229,6 +220,7 @@ fn answer(
         settings: &collection.settings(),
         sampling: how.sampling.as_ref(),
         policy: how.policy,
+        call,
     };
     let given = collection.ask(app, &asked, is_cancelled, &mut on_event)?;
     given::keep(app, (&how.owner, &collection.name), &question.text, &given)?;

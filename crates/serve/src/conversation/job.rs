@@ -1,7 +1,6 @@
 //! A conversation as work for an engine: its prompt, options and grammar.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use plumb_infer::{Grammar, LanguageModel, Options};
 use plumb_text::Message;
@@ -10,23 +9,24 @@ use serde_json::Value;
 use super::replying::Replying;
 use super::tools::{self, BEGINNING, Call, Expect, ToolChoice};
 use super::{Conversation, Format, Role, Spoken};
+use crate::allowance::Allowance;
 use crate::failure::Failure;
 use crate::generation::{Generating, Job, room};
 use crate::generator::Generator;
 use crate::state::App;
+use crate::trace;
 
 /// Hands `conversation` to the engine of `generator`.
 pub(super) async fn start(
     app: &Arc<App>,
     (generator, owner): (&Arc<Generator>, &str),
     conversation: Conversation,
-    arrived: Instant,
+    call: &Allowance,
 ) -> Result<Replying, Failure> {
     let tools = conversation.tools.clone();
     let is_parallel = conversation.is_parallel;
-    let (shared, preparing) = (app.clone(), generator.clone());
-    let prepared =
-        app.preparing.run(move || job(&shared, &preparing, &conversation, arrived)).await?;
+    let (shared, preparing, call) = (app.clone(), generator.clone(), call.clone());
+    let prepared = app.preparing.run(move || job(&shared, &preparing, &conversation, call)).await?;
     let (job, expect) = prepared?;
     let generating = Generating::start(app, generator, owner, &job)?;
     let identity = (generator.model.clone(), generator.id.sha256.clone());
@@ -49,7 +49,7 @@ fn job(
     app: &App,
     generator: &Generator,
     conversation: &Conversation,
-    arrived: Instant,
+    call: Allowance,
 ) -> Result<(Job, Expect), Failure> {
     let model = &generator.model;
     let forced = tools::forced_schema(conversation);
@@ -78,9 +78,24 @@ fn job(
         logprobs: conversation.logprobs,
         ..Options::default()
     };
+    let (n, operation) = (conversation.n, "chat");
     let policy = conversation.exact_policy();
-    let n = conversation.n;
-    Ok((Job { prompt, options, grammar, schema, n, arrived, policy }, expect))
+    let input = call.scope().has_content().then(|| told(&conversation.messages));
+    Ok((Job { prompt, options, grammar, schema, n, policy, operation, input, call }, expect))
+}
+
+/// Messages as traces hold them.
+fn told(messages: &[Spoken]) -> String {
+    let told = |said: &Spoken| {
+        let role = match said.role {
+            Role::System => "system",
+            Role::User => "user",
+            Role::Assistant => "assistant",
+            Role::Tool => "tool",
+        };
+        trace::message(role, &said.text)
+    };
+    Value::Array(messages.iter().map(told).collect()).to_string()
 }
 
 /// The tokens of the messages and the tools, with nothing in them that a model

@@ -11,11 +11,11 @@ mod replying;
 mod tools;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use plumb_infer::Sampling;
 use serde_json::Value;
 
+use crate::allowance::Allowance;
 use crate::auth::role::Principal;
 use crate::cache::Policy;
 use crate::failure::Failure;
@@ -101,16 +101,16 @@ pub async fn start(
     app: &Arc<App>,
     who: &Principal,
     conversation: Conversation,
-    arrived: Instant,
+    call: &Allowance,
 ) -> Result<Replying, Failure> {
     check(&conversation, app)?;
     match app.served(who, &conversation.model)? {
         Served::Generator(generator) => {
-            job::start(app, (&generator, &who.id), conversation, arrived).await
+            job::start(app, (&generator, &who.id), conversation, call).await
         }
         Served::Collection(collection) => {
             let whose = (collection, who.id.clone());
-            asking::start(app, whose, &conversation, arrived).await
+            asking::start(app, whose, &conversation, call).await
         }
     }
 }

@@ -3,8 +3,8 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
@@ -12,35 +12,17 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use crate::allowance::{Account, Allowance, Arrived, BYTES_PER_TOKEN, Patience};
 use crate::auth::gate::in_shape_of;
 use crate::auth::guard::Guard;
 use crate::auth::role::Principal;
 use crate::failure::{Failure, Kind};
 use crate::limits::fair::Permit;
 use crate::limits::limiter::{Admission, Limited, Standing};
-
-/// Bytes of a body that stand for one token until it is known how many there
-/// are.
-const BYTES_PER_TOKEN: u64 = 4;
+use crate::trace::Scope;
 
 /// Tokens that a request is expected to write.
 const EXPECTED: u64 = 256;
-
-/// Counts the tokens of one request, for whoever knows them. Handlers find it
-/// among the request's extensions.
-#[derive(Clone, Debug, Default)]
-pub struct Meter(Arc<AtomicU64>);
-
-impl Meter {
-    /// Adds tokens that were read or written.
-    pub fn add(&self, tokens: u64) {
-        self.0.fetch_add(tokens, Ordering::Relaxed);
-    }
-
-    fn tokens(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 /// The layer. What has no [`Principal`] is public and has no limits.
 pub async fn layer(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
@@ -51,30 +33,47 @@ pub async fn layer(State(guard): State<Arc<Guard>>, mut request: Request, next: 
     let path = request.uri().path().to_owned();
     // What no model reads, such as a file that is sent, has no tokens.
     let takes_tokens = waits_its_turn(request.method(), &path);
-    let estimate = if takes_tokens { estimate(request.headers()) } else { 0 };
+    let body = content_length(request.headers());
+    let estimate = if takes_tokens { body / BYTES_PER_TOKEN + EXPECTED } else { 0 };
     let admission = match admit(&guard, &who, estimate).await {
         Ok(Ok(admission)) => admission,
-        Ok(Err(limited)) => return refused(&limited, &path),
+        Ok(Err(limited)) => {
+            guard.metering.refuse(&who.id, limited.what);
+            return refused(&limited, &path);
+        }
         Err(failure) => return in_shape_of(&path, failure),
     };
+    let standing = admission.standing;
+    let call = call(&guard, &who, &request, Account { guard: guard.clone(), admission, body });
     let mut permit = None;
     if takes_tokens {
         let weight = who.limits.weight.unwrap_or(1);
-        match guard.queue.enter(&who.id, weight, estimate).await {
-            Ok(entered) => permit = Some(entered),
-            Err(full) => {
-                guard.limiter.settle(&admission, 0, (guard.gate.clock)());
-                return in_shape_of(&path, Failure::new(Kind::Busy, full.to_string()));
-            }
+        let entering = guard.queue.enter(&who.id, weight, estimate);
+        match tokio::time::timeout_at(call.deadline().into(), entering).await {
+            Ok(Ok(entered)) => permit = Some(entered),
+            Ok(Err(full)) => return in_shape_of(&path, Failure::new(Kind::Busy, full.to_string())),
+            Err(_) => return in_shape_of(&path, call.late()),
         }
     }
-    let meter = Meter::default();
-    request.extensions_mut().insert(meter.clone());
-    let standing = admission.standing;
-    let counted = Counted { guard, admission, meter, estimate, sent: 0, _permit: permit };
+    request.extensions_mut().insert(call.clone());
+    let counted = Counted { call, _permit: permit };
     let mut response = next.run(request).await;
     add(response.headers_mut(), &standing);
     response.map(|body| Body::new(Metered { body, counted }))
+}
+
+/// How long a request of `who` may take, and who pays for it.
+fn call(guard: &Guard, who: &Principal, request: &Request, account: Account) -> Allowance {
+    let seconds = |seconds: Option<u32>| seconds.map(|n| Duration::from_secs(u64::from(n)));
+    let most = guard.rules.get().request;
+    let patience = Patience {
+        whole: seconds(who.limits.deadline_seconds).map_or(most, |own| own.min(most)),
+        text: seconds(who.limits.token_deadline_seconds),
+    };
+    let extensions = request.extensions();
+    let arrived = extensions.get::<Arrived>().map_or_else(Instant::now, |arrived| arrived.0);
+    let scope = extensions.get::<Scope>().cloned().unwrap_or_default();
+    Allowance::new(arrived, patience, scope, Some(account))
 }
 
 /// What takes a model's time waits for its turn; looking things up does not.
@@ -84,10 +83,9 @@ fn waits_its_turn(method: &Method, path: &str) -> bool {
     *method == Method::POST && is_asking
 }
 
-fn estimate(headers: &HeaderMap) -> u64 {
+fn content_length(headers: &HeaderMap) -> u64 {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    let length: u64 = length.and_then(|length| length.parse().ok()).unwrap_or(0);
-    length / BYTES_PER_TOKEN + EXPECTED
+    length.and_then(|length| length.parse().ok()).unwrap_or(0)
 }
 
 async fn admit(
@@ -120,29 +118,11 @@ fn add(headers: &mut HeaderMap, standing: &Standing) {
     }
 }
 
-/// A request whose tokens are settled, and whose turn ends, when its response
-/// has been sent or its client has gone.
+/// A request whose turn ends when its response has been sent or its client has
+/// gone. Its tokens are settled when nobody works on it any more.
 struct Counted {
-    guard: Arc<Guard>,
-    admission: Admission,
-    meter: Meter,
-    estimate: u64,
-    /// Bytes of the response.
-    sent: u64,
+    call: Allowance,
     _permit: Option<Permit>,
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        let known = self.meter.tokens();
-        // Where nobody counted, the length of what was said stands for it.
-        let guessed = match self.estimate.checked_sub(EXPECTED) {
-            Some(read) => read + self.sent / BYTES_PER_TOKEN,
-            None => 0,
-        };
-        let tokens = if known > 0 { known } else { guessed };
-        self.guard.limiter.settle(&self.admission, tokens, (self.guard.gate.clock)());
-    }
 }
 
 /// A body that counts its bytes.
@@ -162,7 +142,7 @@ impl HttpBody for Metered {
         let frame = Pin::new(&mut self.body).poll_frame(context);
         if let Poll::Ready(Some(Ok(frame))) = &frame {
             let bytes = frame.data_ref().map_or(0, Bytes::len);
-            self.counted.sent += bytes as u64;
+            self.counted.call.sent(bytes);
         }
         frame
     }

@@ -76,7 +76,7 @@ fn duration(millis: u64) -> String {
 }
 
 /// A request that was let in. Say what it used with [`Limiter::settle`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Admission {
     key: String,
@@ -84,6 +84,13 @@ pub struct Admission {
     reserved: u64,
     /// Where the key stands, for the response.
     pub standing: Standing,
+}
+
+impl Admission {
+    /// The id of the key that was let in.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
 }
 
 /// What is known of one key.

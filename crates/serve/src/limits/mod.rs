@@ -11,8 +11,10 @@ mod bucket;
 mod fair;
 mod layer;
 mod limiter;
+mod metering;
 
 pub use bucket::Bucket;
 pub use fair::{FairQueue, FairSettings, Permit, QueueFull};
-pub use layer::{Meter, layer};
+pub use layer::layer;
 pub use limiter::{Admission, Limited, Limiter, Standing};
+pub use metering::Metering;

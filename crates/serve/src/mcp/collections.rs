@@ -9,6 +9,7 @@ use plumb_retrieve::{Bm25, Mode, Query};
 use plumb_store::Snapshot;
 use serde_json::{Value, json};
 
+use crate::allowance::Allowance;
 use crate::auth::role::Granted;
 use crate::cache::Policy;
 use crate::collection::{Asked, Collection};
@@ -113,9 +114,12 @@ impl Library for Served {
     fn ask(&self, granted: &Granted, question: &str) -> Result<Value, String> {
         let (collection, snapshot) = self.open(granted)?;
         let settings = &collection.settings();
+        // The tokens are guessed from the lengths of the messages.
+        let call = &Allowance::free();
         let policy = Policy::ALLOWED;
         let (history, sampling) = (&[][..], None);
-        let asked = Asked { snapshot: &snapshot, question, history, settings, sampling, policy };
+        let snapshot = &snapshot;
+        let asked = Asked { snapshot, question, history, settings, sampling, policy, call };
         let never = Arc::new(AtomicBool::new(false));
         let mut on_event = |_: plumb_answer::Event<'_>| ControlFlow::Continue(());
         let answer = collection.ask(&self.0, &asked, &never, &mut on_event);

@@ -10,6 +10,7 @@ use axum::response::Response;
 use axum::routing::post;
 use utoipa::OpenApi;
 
+use crate::allowance::Allowance;
 use crate::auth::role::Principal;
 use crate::failure::Failure;
 use crate::mcp::collections::Served;
@@ -36,9 +37,11 @@ pub(crate) async fn message(
     State(app): State<Arc<App>>,
     axum::Extension(server): axum::Extension<Server>,
     who: Principal,
+    call: Allowance,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Failure> {
     http::check(&headers)?;
+    call.guess();
     app.workers.run(move || http::answer(&server, &who, &body)).await
 }

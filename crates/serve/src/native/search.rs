@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
 use super::{check_text, collection, within};
+use crate::allowance::Allowance;
 use crate::auth::role::{Principal, Role};
 use crate::body::Body;
 use crate::collection::{Collection, bad_filter};
@@ -128,19 +129,22 @@ pub(super) struct Hits {
 pub(super) async fn search(
     State(app): State<Arc<App>>,
     who: Principal,
+    call: Allowance,
     Body(request): Body<SearchRequest>,
 ) -> Result<Json<Hits>, Failure> {
     let collection = collection(&app, &who, request.collection.as_deref(), Role::Read)?;
     check_text(&app, "query", &request.query)?;
     let (query, wants) = (request.query.clone(), request.rerank.unwrap_or(true));
-    let mut hits = app.workers.run(move || found(&collection, &request)).await??;
+    let searching = call.clone();
+    let mut hits = app.workers.run(move || found(&collection, &request, &searching)).await??;
     let loaded = app.ready()?;
     let Some(reranker) = loaded.rerankers.first().filter(|_| wants && !hits.hits.is_empty()) else {
         return Ok(Json(hits));
     };
     let started = Instant::now();
     let texts = hits.hits.iter().map(|hit| hit.text.clone()).collect();
-    let scores = encoding::rerank(&app, reranker, (query, texts), TooLong::Cut).await?.results;
+    let scores =
+        encoding::rerank((&app, &call), reranker, (query, texts), TooLong::Cut).await?.results;
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
     for (rank, &place) in (1..).zip(&order) {
@@ -154,7 +158,11 @@ pub(super) async fn search(
     Ok(Json(hits))
 }
 
-fn found(collection: &Collection, request: &SearchRequest) -> Result<Hits, Failure> {
+fn found(
+    collection: &Collection,
+    request: &SearchRequest,
+    call: &Allowance,
+) -> Result<Hits, Failure> {
     let top_k = within("top_k", request.top_k, (1, MOST))?.unwrap_or(10);
     let mode = match within("dense_weight", request.dense_weight, (0.0, 1.0))? {
         Some(dense_weight) => Mode::Fused(Fusion::Weighted { dense_weight }),
@@ -163,6 +171,8 @@ fn found(collection: &Collection, request: &SearchRequest) -> Result<Hits, Failu
     let filter = request.r#where.as_deref().map(Filter::parse).transpose();
     let filter = filter.map_err(|error| bad_filter(&error))?;
     let snapshot = collection.snapshot_named(request.snapshot.as_deref())?;
+    let mut span = call.scope().retrieval(&collection.name, &request.query);
+    call.read(collection.embedder.count_tokens(&request.query).unwrap_or_default());
     let started = Instant::now();
     let embedded = collection.embedder.embed_query(&request.query);
     let vector = embedded.map_err(|error| Failure::internal(chain(&error)))?;
@@ -178,6 +188,8 @@ fn found(collection: &Collection, request: &SearchRequest) -> Result<Hits, Failu
     };
     let hits = plumb_retrieve::search(&snapshot, &query);
     let hits = hits.map_err(|error| Failure::internal(chain(&error)))?;
+    span.found(hits.iter().map(|hit| (hit.document.to_string(), hit.score)));
+    drop(span);
     timings_ms.insert("search", milliseconds(started));
     let hits = hits.iter().map(|hit| described(&snapshot, hit, Reranked::At(None)));
     Ok(Hits {

@@ -29,6 +29,7 @@ pub struct Metrics {
     pub reloads: Counter,
     pub cache_hits: Counter,
     pub cache_misses: Counter,
+    pub encoded_tokens: Counter,
 }
 
 impl Default for Metrics {
@@ -92,6 +93,11 @@ impl Default for Metrics {
                 "Answers from documents, by collection and status.",
                 &["collection", "status"],
             ),
+            encoded_tokens: Counter::new(
+                "plumb_encoded_tokens_total",
+                "Tokens that were embedded or reranked.",
+                model,
+            ),
             reloads: Counter::new(
                 "plumb_reloads_total",
                 "Settings that were read again, by what came of it.",
@@ -153,6 +159,7 @@ impl Metrics {
             &self.reloads,
             &self.cache_hits,
             &self.cache_misses,
+            &self.encoded_tokens,
         ] {
             counter.write(&mut out);
         }
@@ -169,6 +176,8 @@ impl Metrics {
         ] {
             histogram.write(&mut out);
         }
+        app.guard.metering.write(&mut out);
+        app.tracer.write(&mut out);
         write_gauges(app, &mut out);
         out
     }

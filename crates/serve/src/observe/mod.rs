@@ -9,4 +9,5 @@ mod request;
 pub use log::{Level, Log};
 pub use metrics::Metrics;
 pub(crate) use metrics::resident_bytes;
+pub(crate) use registry::Counter;
 pub(crate) use request::{Labels, observed};

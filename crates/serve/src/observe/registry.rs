@@ -24,7 +24,7 @@ pub struct Counter {
 }
 
 impl Counter {
-    pub(super) fn new(
+    pub(crate) fn new(
         name: &'static str,
         help: &'static str,
         labels: &'static [&'static str],
@@ -39,7 +39,7 @@ impl Counter {
         *counts.entry(owned(values)).or_default() += n;
     }
 
-    pub(super) fn write(&self, out: &mut String) {
+    pub(crate) fn write(&self, out: &mut String) {
         heading(out, self.name, self.help, "counter");
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         for (values, count) in counts.iter() {

@@ -13,11 +13,13 @@ use axum::middleware::Next;
 use axum::response::Response;
 use serde_json::json;
 
+use crate::allowance::Arrived;
 use crate::clock;
 use crate::failure::Failure;
 use crate::observe::Level;
 use crate::shutdown::Running;
 use crate::state::App;
+use crate::trace::Span;
 
 /// What a handler adds to the line of log of its request, as an extension of
 /// the response.
@@ -28,6 +30,7 @@ pub(crate) struct Labels {
 
 /// One request, noted when it is dropped.
 struct Observation {
+    span: Span,
     app: Arc<App>,
     id: String,
     endpoint: String,
@@ -44,6 +47,13 @@ struct Observation {
 impl Drop for Observation {
     fn drop(&mut self) {
         let seconds = self.started.elapsed().as_secs_f64();
+        self.span.set("http.response.status_code", usize::from(self.status));
+        match self.failure {
+            // Who asks for what cannot be is no fault of the server.
+            kind if self.status >= 500 => self.span.fail(kind.unwrap_or("internal"), ""),
+            Some(kind) => self.span.set("error.type", kind),
+            None => {}
+        }
         let metrics = &self.app.metrics;
         metrics.requests.add(&[&self.endpoint, &self.status.to_string()], 1);
         metrics.request_seconds.observe(&[&self.endpoint], seconds);
@@ -77,18 +87,23 @@ impl Drop for Observation {
 /// The layer around all routes.
 pub(crate) async fn observed(
     State(app): State<Arc<App>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
+    let started = Instant::now();
     let endpoint = request
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
+    let span = app.tracer.request(request.method().as_str(), &endpoint, request.headers());
+    request.extensions_mut().insert(Arrived(started));
+    request.extensions_mut().insert(span.scope());
     let mut observation = Observation {
+        span,
         id: clock::new_id("req-"),
         method: request.method().to_string(),
         endpoint,
-        started: Instant::now(),
+        started,
         // What is logged if the client goes before there is a response.
         status: 499,
         failure: None,

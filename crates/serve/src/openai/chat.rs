@@ -1,13 +1,13 @@
 //! `/v1/chat/completions`.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::extract::State;
 use axum::response::Response;
 
 use super::wire::{ChatCompletion, ChatMessage, ChatRequest};
 use super::{parameters, render};
+use crate::allowance::Allowance;
 use crate::auth::role::Principal;
 use crate::body::Body;
 use crate::cache::Policy;
@@ -32,15 +32,15 @@ pub(crate) async fn create(
     State(app): State<Arc<App>>,
     who: Principal,
     policy: Policy,
+    call: Allowance,
     Body(request): Body<ChatRequest>,
 ) -> Result<Response, Failure> {
-    let arrived = Instant::now();
     let labels = Labels { model: Some(request.model.clone()) };
     let is_stream = request.stream.unwrap_or(false);
     let wants_usage = request.stream_options.and_then(|options| options.include_usage);
     let conversation = request.conversation(policy)?;
     let model = conversation.model.clone();
-    let replying = conversation::start(&app, &who, conversation, arrived).await?;
+    let replying = conversation::start(&app, &who, conversation, &call).await?;
     let mut response = if is_stream {
         render::stream(replying, model, wants_usage.unwrap_or(false))
     } else {

@@ -1,18 +1,19 @@
 //! `/v1/completions`: prompts continued as they are.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use plumb_infer::{Generation, LanguageModel, Options};
-use plumb_text::Special;
+use plumb_text::{Special, Tokenizer};
+use serde_json::Value;
 
 use super::completions_wire::{
     Completion, CompletionChoice, CompletionLogprobs, CompletionRequest, Prompt,
 };
 use super::parameters;
+use crate::allowance::Allowance;
 use crate::auth::role::Principal;
 use crate::body::Body;
 use crate::cache::{self, Beside, Policy};
@@ -24,6 +25,7 @@ use crate::generator::Generator;
 use crate::observe::Labels;
 use crate::sse::{self, Gone, Sender};
 use crate::state::{App, Served};
+use crate::trace;
 
 /// Prompts of one request.
 const MAX_PROMPTS: usize = 64;
@@ -40,9 +42,9 @@ pub(crate) async fn create(
     State(app): State<Arc<App>>,
     who: Principal,
     policy: Policy,
+    call: Allowance,
     Body(request): Body<CompletionRequest>,
 ) -> Result<Response, Failure> {
-    let arrived = Instant::now();
     let Served::Generator(generator) = app.served(&who, &request.model)? else {
         let message = "a collection answers at /v1/chat/completions only";
         return Err(Failure::invalid("model", message));
@@ -53,7 +55,8 @@ pub(crate) async fn create(
     let wants_usage = request.stream_options.and_then(|o| o.include_usage).unwrap_or(false);
     let writer = Writer::new(&request, &generator);
     let preparing = generator.clone();
-    let jobs = app.preparing.run(move || jobs(&preparing, &request, (arrived, policy))).await??;
+    let whose = (policy, call);
+    let jobs = app.preparing.run(move || jobs(&preparing, &request, &whose)).await??;
     let starting = jobs.iter().map(|job| Generating::start(&app, &generator, &who.id, job));
     let running: Vec<Generating> = starting.collect::<Result<_, _>>()?;
     let is_kept = running.iter().all(Generating::is_kept);
@@ -90,7 +93,7 @@ fn check(request: &CompletionRequest, app: &App) -> Result<(), Failure> {
 fn jobs(
     generator: &Generator,
     request: &CompletionRequest,
-    (arrived, policy): (Instant, Policy),
+    (policy, call): &(Policy, Allowance),
 ) -> Result<Vec<Job>, Failure> {
     let tokenizer = generator.model.tokenizer();
     let encode = |text: &String| tokenizer.encode(text, Special::Add);
@@ -116,16 +119,24 @@ fn jobs(
     let n = request.n.unwrap_or(1);
     let is_decided = options.sampling.temperature == 0.0 || request.sampling.seed.is_some();
     let policy = if is_decided { policy.and(request.plumb) } else { Policy::NEVER };
-    let job = |prompt| Job {
+    let job = |prompt: Vec<u32>| Job {
+        input: call.scope().has_content().then(|| told(tokenizer, &prompt)),
         prompt,
         options: options.clone(),
         grammar: None,
         schema: None,
         n,
-        arrived,
         policy,
+        operation: "text_completion",
+        call: call.clone(),
     };
     Ok(prompts.into_iter().map(job).collect())
+}
+
+/// A prompt as traces hold it.
+fn told(tokenizer: &Tokenizer, prompt: &[u32]) -> String {
+    let bytes: Vec<u8> = prompt.iter().flat_map(|&token| tokenizer.piece_bytes(token)).collect();
+    Value::Array(vec![trace::message("user", &String::from_utf8_lossy(&bytes))]).to_string()
 }
 
 /// Writes completions of one request.

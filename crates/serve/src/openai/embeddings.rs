@@ -11,6 +11,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::parameters;
+use crate::allowance::Allowance;
 use crate::body::Body;
 use crate::encoding;
 use crate::failure::Failure;
@@ -104,6 +105,7 @@ struct EmbeddingUsage {
         (status = 404, description = "There is no such embedder")))]
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
+    call: Allowance,
     Body(request): Body<EmbeddingRequest>,
 ) -> Result<Json<Embeddings>, Failure> {
     parameters::check_extra(&request.extra)?;
@@ -122,7 +124,7 @@ pub(crate) async fn create(
         Some(InputType::Query) => TextRole::Query,
         Some(InputType::Document) => TextRole::Document,
     };
-    let encoded = encoding::embed(&app, &model, role, texts).await?;
+    let encoded = encoding::embed((&app, &call), &model, role, texts).await?;
     let format = request.encoding_format.unwrap_or_default();
     let data = encoded.results.into_iter().enumerate().map(|(index, vector)| {
         let embedding = match format {

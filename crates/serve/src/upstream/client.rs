@@ -12,32 +12,40 @@ use hyper_util::client::legacy::Client as Connections;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use crate::trace;
 use crate::upstream::error::Fault;
 use crate::upstream::settings::EndpointSettings;
 
 /// Connections to all endpoints, kept open between requests.
 #[derive(Clone, Debug)]
-pub(super) struct Client(Connections<HttpsConnector<HttpConnector>, Full<Bytes>>);
+pub(super) struct Client(Web);
+
+/// Speaks HTTP, in the clear or with TLS, to servers that the settings name.
+pub(crate) type Web = Connections<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+/// Connections that are kept open between requests.
+pub(crate) fn connections(connect: Duration) -> Web {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_connect_timeout(Some(connect));
+    tcp.set_nodelay(true);
+    let tls = HttpsConnectorBuilder::new()
+        .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
+        .map(|builder| builder.https_or_http().enable_http1().wrap_connector(tcp));
+    // The provider has every version that is asked of it.
+    let tls = tls.expect("the ring provider speaks TLS 1.2 and 1.3");
+    Connections::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(Duration::from_secs(30))
+        .build(tls)
+}
 
 /// A response whose body has not been read yet.
 pub(super) type Answered = Response<Incoming>;
 
 impl Client {
     pub(super) fn new(connect: Duration) -> Self {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_connect_timeout(Some(connect));
-        tcp.set_nodelay(true);
-        let tls = HttpsConnectorBuilder::new()
-            .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
-            .map(|builder| builder.https_or_http().enable_http1().wrap_connector(tcp));
-        // The provider has every version that is asked of it.
-        let tls = tls.expect("the ring provider speaks TLS 1.2 and 1.3");
-        let connections = Connections::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(30))
-            .build(tls);
-        Self(connections)
+        Self(connections(connect))
     }
 
     /// Sends JSON to `path` below the base address.
@@ -81,6 +89,7 @@ fn request(
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     // Pieces are passed on as they come, and so must not be compressed.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    trace::propagate(headers);
     if let Some(key) = &to.api_key {
         let bearer = HeaderValue::from_str(&format!("Bearer {key}"));
         let mut bearer =

@@ -10,10 +10,13 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use serde_json::Value;
 
+use crate::allowance::Allowance;
 use crate::auth::gate::in_shape_of;
 use crate::failure::{Failure, Kind};
 use crate::state::App;
+use crate::trace;
 use crate::upstream::error::Error;
+use crate::upstream::metering::Tally;
 use crate::upstream::pool::{Pool, UpstreamRequest};
 use crate::upstream::reply::Reply;
 
@@ -34,6 +37,7 @@ pub(crate) async fn layer(State(app): State<Arc<App>>, request: Request, next: N
     if pools.is_empty() {
         return next.run(request).await;
     }
+    let call = request.extensions().get::<Allowance>().cloned().unwrap_or_else(Allowance::free);
     let (head, body) = request.into_parts();
     let Ok(bytes) = to_bytes(body, app.limits().body_bytes).await else {
         let message = "the body is larger than this server reads, or broke off";
@@ -45,18 +49,24 @@ pub(crate) async fn layer(State(app): State<Arc<App>>, request: Request, next: N
     match (pool.cloned(), parsed) {
         (Some(pool), Some(body)) => {
             let sent = UpstreamRequest { path, body, check: None };
-            let limit = app.limits().request;
-            let limited = tokio::time::timeout(limit, pass_on(&pool, &sent)).await;
-            let late = |_| Err(Failure::new(Kind::Deadline, "no endpoint answered in time"));
-            limited.unwrap_or_else(late).unwrap_or_else(|failure| in_shape_of(own, failure))
+            let tally = Tally::begin(&app, call.clone(), (&pool, path), bytes.len());
+            let passing = pass_on(&pool, &sent, tally);
+            let passed = call.wait(&app.drain, passing).await.and_then(|passed| passed);
+            passed.unwrap_or_else(|failure| in_shape_of(own, failure))
         }
         _ => next.run(Request::from_parts(head, Body::from(bytes))).await,
     }
 }
 
-async fn pass_on(pool: &Pool, request: &UpstreamRequest) -> Result<Response, Failure> {
-    match pool.send(request).await? {
+async fn pass_on(
+    pool: &Pool,
+    request: &UpstreamRequest,
+    mut tally: Tally,
+) -> Result<Response, Failure> {
+    let reply = trace::within(tally.scope(), pool.send(request)).await;
+    match reply.map_err(|error| tally.fail(error))? {
         Reply::Whole { status, body } => {
+            tally.whole(&body);
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
             let json = HeaderValue::from_static("application/json");
             Ok((status, [(header::CONTENT_TYPE, json)], body).into_response())
@@ -66,7 +76,12 @@ async fn pass_on(pool: &Pool, request: &UpstreamRequest) -> Result<Response, Fai
                 (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
                 (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
             ];
-            let body = Body::from_stream(stream.map(Ok::<Bytes, std::convert::Infallible>));
+            // Goes with the stream, and so counts what came also if the client goes.
+            let stream = stream.map(move |piece| {
+                tally.piece(&piece);
+                Ok::<Bytes, std::convert::Infallible>(piece)
+            });
+            let body = Body::from_stream(stream);
             Ok((events, body).into_response())
         }
     }

@@ -18,12 +18,14 @@ mod endpoint;
 mod error;
 mod health;
 mod layer;
+mod metering;
 mod pool;
 mod reply;
 mod route;
 mod settings;
 mod writer;
 
+pub(crate) use client::{Web, connections};
 pub use embedder::{Fingerprint, PoolEmbedder};
 pub use endpoint::EndpointView;
 pub use error::Error;

@@ -8,6 +8,7 @@ use plumb_answer::{ModelId, Request, Writer, WriterError};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
+use crate::trace::{self, Scope};
 use crate::upstream::pool::{Pool, UpstreamRequest};
 use crate::upstream::reply::Reply;
 
@@ -23,6 +24,7 @@ const BEGINNINGS: usize = 2;
 pub struct PoolWriter {
     pool: Pool,
     runtime: Handle,
+    scope: Scope,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +42,13 @@ enum Failure {
 impl PoolWriter {
     /// Lets `pool` write. `runtime` is where its connections live.
     pub fn new(pool: Pool, runtime: Handle) -> Self {
-        Self { pool, runtime }
+        Self { pool, runtime, scope: Scope::default() }
+    }
+
+    /// Writes as part of a trace.
+    #[must_use]
+    pub fn traced(self, scope: Scope) -> Self {
+        Self { scope, ..self }
     }
 
     /// What writes.
@@ -148,7 +156,9 @@ impl Writer for PoolWriter {
             "stream": true,
         });
         let sent = UpstreamRequest { path: "/chat/completions", body, check: None };
-        let written = self.runtime.block_on(self.stream(&sent, on_text));
+        let span = self.scope.client("chat", self.pool.name());
+        let stream = self.stream(&sent, on_text);
+        let written = self.runtime.block_on(trace::within(span.scope(), stream));
         written.map_err(|error| WriterError {
             model: self.pool.name().to_owned(),
             source: Box::new(error),

@@ -16,7 +16,7 @@ use plumb_serve::auth::origin::Origins;
 use plumb_serve::auth::role::{KeyLimits, Principal, Role, Scope};
 use plumb_serve::auth::session;
 use plumb_serve::data::{Database, Location};
-use plumb_serve::limits::{FairQueue, FairSettings, Limiter};
+use plumb_serve::limits::{FairQueue, FairSettings, Limiter, Metering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A guarded service with two routes.
@@ -51,6 +51,7 @@ impl Place {
             queue: FairQueue::new(settings),
             rules: Rules { request: Duration::from_secs(2), roles: BTreeMap::new() }.into(),
             listen: "127.0.0.1:0".parse().unwrap(),
+            metering: Metering::default(),
             identity: None,
         });
         let routes = Router::new()

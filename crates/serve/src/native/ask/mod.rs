@@ -14,17 +14,17 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Extension, Json, Router};
+use axum::{Json, Router};
 use serde::Deserialize;
 use utoipa::{IntoParams, OpenApi};
 
 use self::runs::{Listener, Run};
 use self::wire::AskRequest;
+use crate::allowance::Allowance;
 use crate::auth::role::Principal;
 use crate::body::Body;
 use crate::cache::{self, Policy};
 use crate::failure::{Failure, beginning};
-use crate::limits::Meter;
 use crate::query::{Named, Parameters};
 use crate::sse;
 use crate::state::App;
@@ -65,12 +65,12 @@ pub(super) struct After {
 pub(super) async fn ask(
     State(app): State<Arc<App>>,
     who: Principal,
-    Extension(meter): Extension<Meter>,
     policy: Policy,
+    call: Allowance,
     Body(request): Body<AskRequest>,
 ) -> Result<Response, Failure> {
     let is_stream = request.stream.unwrap_or(true);
-    let run = work::start(&app, &who, (meter, policy), request).await?;
+    let run = work::start(&app, &who, (call, policy), request).await?;
     let listener = Listener::new(&run, 0);
     let mut response = if is_stream {
         streamed(listener)

@@ -3,7 +3,6 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use plumb_answer::{Answer, Claim, Event, StoredAnswer, StoredSettings, Turn};
 use plumb_store::Snapshot;
@@ -11,14 +10,14 @@ use serde_json::{Value, json};
 
 use super::Run;
 use super::wire::{AskRequest, Cited, Delta, Passages, Search, Verified};
+use crate::allowance::Allowance;
 use crate::auth::role::{Principal, Role};
 use crate::cache::Policy;
 use crate::clock;
 use crate::collection::{Asked, Collection};
 use crate::data::{self, Conversation, Database, Message, NewMessage};
-use crate::failure::{Failure, Kind, chain};
+use crate::failure::{Failure, chain};
 use crate::given;
-use crate::limits::Meter;
 use crate::native::conversations::{self, title_of};
 use crate::native::{check_text, collection, search};
 use crate::state::{App, COLLECTION_PREFIX};
@@ -34,8 +33,7 @@ struct Question {
     conversation: Option<Conversation>,
     settings: StoredSettings,
     policy: Policy,
-    meter: Meter,
-    arrived: Instant,
+    call: Allowance,
 }
 
 /// Begins to answer what `who` asks. Fails if it cannot be asked so, or too much
@@ -43,10 +41,9 @@ struct Question {
 pub(super) async fn start(
     app: &Arc<App>,
     who: &Principal,
-    (meter, policy): (Meter, Policy),
+    (call, policy): (Allowance, Policy),
     request: AskRequest,
 ) -> Result<Arc<Run>, Failure> {
-    let arrived = Instant::now();
     check_text(app, "question", &request.question)?;
     let (conversation, history) = match &request.conversation {
         Some(id) => {
@@ -73,12 +70,11 @@ pub(super) async fn start(
         conversation,
         settings,
         policy,
-        meter,
-        arrived,
+        call: call.clone(),
     };
     let (shared, asked) = (app.clone(), run.clone());
     let work = place.run(move || asked.end(answer(&shared, &asked, &question)));
-    tokio::spawn(watch(app.clone(), run.clone(), (work, arrived)));
+    tokio::spawn(watch(app.clone(), run.clone(), (work, call)));
     Ok(run)
 }
 
@@ -87,17 +83,14 @@ pub(super) async fn start(
 async fn watch(
     app: Arc<App>,
     run: Arc<Run>,
-    (work, arrived): (impl Future<Output = Result<(), Failure>> + Send + 'static, Instant),
+    (work, call): (impl Future<Output = Result<(), Failure>> + Send + 'static, Allowance),
 ) {
-    let limit = app.limits().request;
     let failure = tokio::select! {
         done = work => match done {
             Ok(()) => return,
             Err(failure) => failure,
         },
-        () = tokio::time::sleep_until((arrived + limit).into()) => {
-            Failure::new(Kind::Deadline, format!("it took more than {} s", limit.as_secs()))
-        }
+        () = tokio::time::sleep_until(call.deadline().into()) => call.late(),
         () = app.drain.over() => Failure::unavailable("the server stopped before the end"),
     };
     run.cancel();
@@ -117,6 +110,7 @@ fn answer(app: &App, run: &Run, question: &Question) -> Result<(Value, Value), F
         settings: &question.settings,
         sampling: None,
         policy: question.policy,
+        call: &question.call,
     };
     let mut claims = 0;
     let mut failed = None;
@@ -144,8 +138,6 @@ fn answer(app: &App, run: &Run, question: &Question) -> Result<(Value, Value), F
     if claims == 0 {
         teller.first();
     }
-    let tokens = |text: &str| collection.count_tokens(text) as u64;
-    question.meter.add(tokens(&question.text) + tokens(&kept.answer.answer));
     ended((app, run), question, &kept)
 }
 
@@ -253,7 +245,7 @@ impl Teller<'_> {
     /// Notes how long the first text took.
     fn first(&self) {
         let model = format!("{COLLECTION_PREFIX}{}", self.question.collection.name);
-        let seconds = self.question.arrived.elapsed().as_secs_f64();
+        let seconds = self.question.call.arrived().elapsed().as_secs_f64();
         self.app.metrics.first_token_seconds.observe(&[&model], seconds);
     }
 }

@@ -14,7 +14,6 @@ mod output;
 mod wire;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
@@ -25,6 +24,7 @@ use serde_json::{Value, json};
 use self::kept::Kept;
 use self::output::Writing;
 use self::wire::ResponsesRequest;
+use crate::allowance::Allowance;
 use crate::auth::role::Principal;
 use crate::body::Body;
 use crate::cache::{self, Policy};
@@ -51,9 +51,9 @@ pub(crate) async fn create(
     State(app): State<Arc<App>>,
     who: Principal,
     policy: Policy,
+    call: Allowance,
     Body(request): Body<ResponsesRequest>,
 ) -> Result<Response, Failure> {
-    let arrived = Instant::now();
     let labels = Labels { model: Some(request.model.clone()) };
     let items = request.items()?;
     let before = match &request.previous_response_id {
@@ -62,7 +62,7 @@ pub(crate) async fn create(
     };
     let mut conversation = request.conversation(&before, &items)?;
     conversation.policy = policy.and(request.plumb);
-    let replying = conversation::start(&app, &who, conversation, arrived).await?;
+    let replying = conversation::start(&app, &who, conversation, &call).await?;
     let kept = request.store.unwrap_or(true).then(|| Kept::new(&who, &request, items));
     let id = format!("resp_{}", random_hex::<16>()?);
     let writing = Writing::new(&id, &request, &replying);
