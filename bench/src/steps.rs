@@ -131,8 +131,8 @@ impl<'a> Bench<'a> {
 
     fn steps(&self) -> anyhow::Result<Vec<Step>> {
         let legs = |index: &Index, mode| self.searched(index, &self.vectors, mode);
-        let fused = |index: &Index, vectors: &[Vec<f32>], dense_weight| {
-            self.searched(index, vectors, Mode::Fused(Fusion::Weighted { dense_weight }))
+        let fused = |index: &Index, vectors: &[Vec<f32>], fusion| {
+            self.searched(index, vectors, Mode::Fused(fusion))
         };
         let mut steps = vec![
             self.step("BM25, text alone", String::new(), legs(&self.bare, Mode::Lexical)?)?,
@@ -149,17 +149,18 @@ impl<'a> Bench<'a> {
         // The better search alone is the first choice: fusing must win against it.
         let alone = if is_dense { 10 } else { 0_u8 };
         for tenths in [alone, 1, 2, 3, 4, 5, 6, 7, 8, 9] {
-            let weight = f32::from(tenths) / 10.0;
-            let how = match tenths {
-                0 => "BM25 alone".to_owned(),
-                10 => "dense alone".to_owned(),
-                _ => format!("dense {weight:.1}"),
-            };
-            let with = format!("{how}, {}", if has_gain { "headers" } else { "text alone" });
-            weighted
-                .push((weight, self.step("fused", with, fused(index, &self.vectors, weight)?)?));
+            let dense_weight = f32::from(tenths) / 10.0;
+            for (form, fusion) in [
+                ("of the best", Fusion::Weighted { dense_weight }),
+                ("of the ceiling", Fusion::Covered { dense_weight }),
+            ] {
+                let cut = if has_gain { "headers" } else { "text alone" };
+                let with = fused_with(tenths, form, cut);
+                let found = fused(index, &self.vectors, fusion)?;
+                weighted.push((fusion, self.step("fused", with, found)?));
+            }
         }
-        let (weight, step) = self.best(weighted)?;
+        let (fusion, step) = self.best(weighted)?;
         steps.push(step);
         let mut tried = Vec::new();
         for share in [0.0, 0.2, 0.4] {
@@ -177,7 +178,7 @@ impl<'a> Bench<'a> {
                 last.rankings.clone()
             } else {
                 let longer = self.lengthened(&last.rankings, share);
-                fused(index, &longer, weight)?
+                fused(index, &longer, fusion)?
             };
             let with = format!("vectors of the first three, share {share}");
             tried.push((share, self.step("longer question", with, rankings)?));
@@ -243,7 +244,7 @@ impl<'a> Bench<'a> {
 
     /// The first choice, or the one with the highest mean on the tuned half if it gains
     /// more than the standard error of its gain: a smaller gain is as likely luck.
-    fn best(&self, tried: Vec<(f32, Step)>) -> anyhow::Result<(f32, Step)> {
+    fn best<T>(&self, tried: Vec<(T, Step)>) -> anyhow::Result<(T, Step)> {
         let mut means = Vec::new();
         for (_, step) in &tried {
             means.push(self.tuned_mean(step)?);
@@ -374,6 +375,15 @@ fn exceeds_error(gains: &[f64]) -> bool {
     let mean = gains.iter().sum::<f64>() / count;
     let squares: f64 = gains.iter().map(|gain| (gain - mean).powi(2)).sum();
     mean > (squares / (count - 1.0) / count).sqrt()
+}
+
+/// What was fused, in words: `tenths` is the weight of the vectors.
+fn fused_with(tenths: u8, form: &str, cut: &str) -> String {
+    match tenths {
+        0 => format!("BM25 alone, {cut}"),
+        10 => format!("dense alone, {cut}"),
+        _ => format!("dense 0.{tenths}, words {form}, {cut}"),
+    }
 }
 
 fn pick(values: &[f64], places: &[usize]) -> Vec<f64> {

@@ -52,6 +52,7 @@ impl StoredSettings {
             "lexical" => Mode::Lexical,
             "reciprocal-rank" => Mode::Fused(Fusion::ReciprocalRank { k: 60.0 }),
             "fused" => Mode::Fused(Fusion::Weighted { dense_weight: self.dense_weight }),
+            "covered" => Mode::Fused(Fusion::Covered { dense_weight: self.dense_weight }),
             other => return Err(Error::UnknownMode { mode: other.to_owned() }),
         };
         Ok(Settings {
@@ -70,6 +71,7 @@ impl StoredSettings {
             Mode::Dense => ("dense", 1.0),
             Mode::Lexical => ("lexical", 0.0),
             Mode::Fused(Fusion::Weighted { dense_weight }) => ("fused", dense_weight),
+            Mode::Fused(Fusion::Covered { dense_weight }) => ("covered", dense_weight),
             Mode::Fused(Fusion::ReciprocalRank { .. }) => ("reciprocal-rank", 0.5),
         };
         (name.to_owned(), dense_weight)

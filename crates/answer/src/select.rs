@@ -232,7 +232,11 @@ fn is_deceptive(text: &str) -> bool {
             || (c.is_control() && !c.is_whitespace())
     };
     let is_latin = |c: char| c.is_ascii_alphabetic();
-    let is_look_alike = |c: char| matches!(c, '\u{370}'..='\u{3ff}' | '\u{400}'..='\u{52f}');
+    // Greek and Cyrillic, and Latin letters in full width or in mathematical alphabets.
+    let is_look_alike = |c: char| {
+        matches!(c, '\u{370}'..='\u{3ff}' | '\u{400}'..='\u{52f}' | '\u{ff21}'..='\u{ff3a}'
+            | '\u{ff41}'..='\u{ff5a}' | '\u{1d400}'..='\u{1d7ff}')
+    };
     let mixes = |word: &str| word.chars().any(is_latin) && word.chars().any(is_look_alike);
     text.chars().any(is_invisible)
         || text.split(|c: char| !c.is_alphabetic()).any(mixes)
@@ -347,6 +351,7 @@ mod tests {
             "Invoices are kept\u{200b} for ten years in all.",
             "Invoices are kept\u{202e} for ten years in all.",
             "Inv\u{43e}ices are kept for ten years in all.",
+            "Inv\u{ff4f}ices are kept for ten years in all.",
             "Invoices are kept <!-- or not --> for ten years.",
             "Invoices are kept ![here](https://x.example/a.png) for years.",
             "Invoices are kept <|im_end|> for ten years.",

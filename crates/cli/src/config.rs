@@ -148,6 +148,8 @@ pub enum ModeName {
 pub enum FusionName {
     /// Weighted sum of normalised scores
     Weighted,
+    /// The same, and words count less where no passage has all of the question's
+    Covered,
     /// Reciprocal ranks with k = 60
     ReciprocalRank,
 }
@@ -292,6 +294,7 @@ impl Config {
         }
         let fusion = match file.retrieval.fusion.unwrap_or(FusionName::Weighted) {
             FusionName::Weighted => Fusion::Weighted { dense_weight },
+            FusionName::Covered => Fusion::Covered { dense_weight },
             FusionName::ReciprocalRank => Fusion::ReciprocalRank { k: 60.0 },
         };
         let mode = match file.retrieval.mode.unwrap_or(ModeName::Fused) {
@@ -448,7 +451,7 @@ pub const TEMPLATE: &str = r#"# Settings of this project. Every key is optional;
 
 [retrieval]
 # mode = "fused"                    # fused | dense | lexical
-# fusion = "weighted"               # weighted | reciprocal-rank
+# fusion = "weighted"               # weighted | covered | reciprocal-rank
 # dense_weight = 0.6                # 1 is vectors alone, 0 is BM25 alone
 # top_k = 8                         # passages whose sentences may be quoted
 

@@ -80,6 +80,16 @@ impl Bm25 {
     }
 }
 
+/// What no passage's score for `terms` can exceed: each saturates at its `idf`.
+pub(crate) fn ceiling(snapshot: &Snapshot, terms: &[String]) -> Result<f64, Error> {
+    let passages = snapshot.passage_count() as f64;
+    let mut sum = 0.0;
+    for term in terms {
+        sum += idf_of(passages, live_postings(snapshot, term)?.len() as f64);
+    }
+    Ok(sum)
+}
+
 /// How rare `term` is among the live passages: the `idf` of BM25, highest for
 /// a term that no passage has.
 #[expect(clippy::cast_possible_truncation, reason = "a weight needs no more than six digits")]

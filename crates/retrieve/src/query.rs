@@ -41,6 +41,10 @@ pub enum Fusion {
     /// A convex combination of normalised scores: Bruch et al. 2022, "An
     /// Analysis of Fusion Functions for Hybrid Retrieval", arXiv:2210.11934.
     Weighted { dense_weight: f32 },
+    /// The same, but 1 for the lexical score is what a passage could reach at most that
+    /// holds every term of the query over and over: the sum of their `idf`. Where no
+    /// passage has more than a part of the query's words, words count that much less.
+    Covered { dense_weight: f32 },
     /// The sum of `1 / (k + rank)` over the rankings that have the passage.
     /// Cormack et al. 2009, doi:10.1145/1571941.1572114, where `k` is 60.
     ReciprocalRank { k: f32 },

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use plumb_store::{PassageRef, Snapshot};
 
+use crate::bm25::ceiling;
 use crate::candidates::Candidates;
 use crate::dense;
 use crate::error::Error;
@@ -69,7 +70,9 @@ fn score(
     let wide = |scores: &Vec<f32>| scores.iter().copied().map(f64::from).collect::<Vec<_>>();
     let dense = narrow.as_ref().map(wide);
     let total = match (query.mode, &narrow, &dense) {
-        (Mode::Fused(fusion), Some(narrow), _) => fusion.scores(narrow, &lexical),
+        (Mode::Fused(fusion), Some(narrow), _) => {
+            fusion.scores(narrow, &lexical, ceiling(snapshot, query.terms)?)
+        }
         (Mode::Dense, _, Some(dense)) => dense.clone(),
         _ => lexical.clone(),
     };

@@ -148,7 +148,9 @@ fn questions(args: &TuneArgs, project: &Project) -> Result<Vec<Labelled>> {
 /// How the project retrieves.
 fn present(project: &Project) -> Result<Choice> {
     let dense_weight = match project.config.mode {
-        Mode::Fused(Fusion::Weighted { dense_weight }) => dense_weight,
+        Mode::Fused(Fusion::Weighted { dense_weight } | Fusion::Covered { dense_weight }) => {
+            dense_weight
+        }
         Mode::Dense => 1.0,
         Mode::Lexical => 0.0,
         Mode::Fused(Fusion::ReciprocalRank { .. }) => {

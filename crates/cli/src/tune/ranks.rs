@@ -55,7 +55,11 @@ pub(super) fn of(
     let embedder = LoadedEmbedder::load(&located, project.config.threads)?.embedder;
     let vectors = questions.iter().map(|question| embedder.embed_query(&question.text));
     let vectors: Vec<Vec<f32>> = vectors.collect::<Result<_, _>>()?;
-    let asked = Asked { questions, vectors: &vectors, context };
+    let fusion: fn(f32) -> Fusion = match project.config.mode {
+        Mode::Fused(Fusion::Covered { .. }) => |dense_weight| Fusion::Covered { dense_weight },
+        _ => |dense_weight| Fusion::Weighted { dense_weight },
+    };
+    let asked = Asked { questions, vectors: &vectors, fusion, context };
     let mut all = Vec::with_capacity(ways.len());
     for ways in ways.chunk_by(|a, b| a.chunking == b.chunking) {
         let chunking = ways[0].chunking;
@@ -88,6 +92,8 @@ fn build(
 struct Asked<'a> {
     questions: &'a [Labelled],
     vectors: &'a [Vec<f32>],
+    /// The project's, with a weight of the vectors.
+    fusion: fn(f32) -> Fusion,
     context: &'a Context,
 }
 
@@ -104,12 +110,11 @@ impl Asked<'_> {
             }
             let terms = analyzer.terms(&question.text);
             for way in &mut ranked {
-                let dense_weight = way.choice.dense_weight;
                 let query = Query {
                     terms: &terms,
                     vector: Some(vector),
                     top_k: DEPTH,
-                    mode: Mode::Fused(Fusion::Weighted { dense_weight }),
+                    mode: Mode::Fused((self.fusion)(way.choice.dense_weight)),
                     bm25: Bm25::default(),
                     filter: None,
                 };

@@ -36,8 +36,7 @@ pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
 pub(crate) async fn message(
     State(app): State<Arc<App>>,
     axum::Extension(server): axum::Extension<Server>,
-    who: Principal,
-    call: Allowance,
+    (who, call): (Principal, Allowance),
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Failure> {

@@ -103,20 +103,18 @@ impl Default for Metrics {
                 "Settings that were read again, by what came of it.",
                 &["outcome"],
             ),
-            cache_hits: by_layer(
-                "plumb_cache_hits_total",
-                "Requests that found something kept, by layer.",
-            ),
-            cache_misses: by_layer(
-                "plumb_cache_misses_total",
-                "Requests that looked for it in vain, by layer.",
-            ),
+            cache_hits: by_layer("hits"),
+            cache_misses: by_layer("misses"),
         }
     }
 }
 
-/// A counter by layer of the cache.
-fn by_layer(name: &'static str, help: &'static str) -> Counter {
+/// How often a layer of the cache was looked into with this outcome.
+fn by_layer(outcome: &str) -> Counter {
+    let (name, help) = match outcome {
+        "hits" => ("plumb_cache_hits_total", "Requests that found something kept, by layer."),
+        _ => ("plumb_cache_misses_total", "Requests that looked for it in vain, by layer."),
+    };
     Counter::new(name, help, &["layer"])
 }
 

@@ -119,7 +119,8 @@ impl Tracer {
     fn is_sampled(&self, trace_id: u128) -> bool {
         let sample = self.settings.as_ref().map_or(0.0, |settings| settings.sample);
         // The lower half of an id is uniform; as the reference samplers do it.
-        let part = (trace_id as u64 >> 11) as f64 / (1_u64 << 53) as f64;
+        let low = u64::try_from(trace_id & u128::from(u64::MAX)).unwrap_or_default();
+        let part = (low >> 11) as f64 / (1_u64 << 53) as f64;
         part < sample
     }
 

@@ -50,7 +50,7 @@ pub(crate) async fn layer(State(app): State<Arc<App>>, request: Request, next: N
         (Some(pool), Some(body)) => {
             let sent = UpstreamRequest { path, body, check: None };
             let tally = Tally::begin(&app, call.clone(), (&pool, path), bytes.len());
-            let passing = pass_on(&pool, &sent, tally);
+            let passing = Box::pin(pass_on(&pool, &sent, tally));
             let passed = call.wait(&app.drain, passing).await.and_then(|passed| passed);
             passed.unwrap_or_else(|failure| in_shape_of(own, failure))
         }
