@@ -257,7 +257,7 @@ impl Collection {
         let answer = plumb_answer::ask(&sources, asked.question, asked.history, borrowed, on_event);
         let mut answer = answer.map_err(|error| told.failed(failure(error)))?;
         let written = recorder.map_or_else(Vec::new, Recorder::into_written);
-        let is_deterministic = kept.as_ref().is_none_or(|writer| writer.is_deterministic());
+        let is_deterministic = kept.as_ref().is_none_or(Writer::is_deterministic);
         let (cached, has_looked) = kept.as_mut().map_or((None, false), KeptWriter::settle);
         if has_looked {
             app.metrics.looked_up("answer", cached.is_some());

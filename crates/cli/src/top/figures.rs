@@ -173,7 +173,9 @@ fn quantile(old: &Exposition, new: &Exposition, name: &str, q: f64) -> Option<f6
     };
     let ever = counts(new);
     let before = counts(old);
-    let earlier = |le: f64| before.iter().find(|(b, _)| *b == le).map_or(0.0, |(_, count)| *count);
+    let earlier = |le: f64| {
+        before.iter().find(|(b, _)| b.total_cmp(&le).is_eq()).map_or(0.0, |(_, count)| *count)
+    };
     let since: Vec<_> = ever.iter().map(|&(le, count)| (le, count - earlier(le))).collect();
     let has_some = since.last().is_some_and(|(_, count)| *count > 0.0);
     let used = if has_some { since } else { ever };

@@ -84,16 +84,14 @@ pub struct Reading {
 
 impl Server {
     fn new(args: &TopArgs, context: &Context) -> Result<Self> {
-        let url = match &args.url {
-            Some(url) => url.trim_end_matches('/').to_owned(),
-            None => {
-                let project = Project::find(context).ok();
-                let config = match project {
-                    Some(project) => project.config,
-                    None => resolve(context, &context.folder)?,
-                };
-                address(&config)
-            }
+        let url = if let Some(url) = &args.url {
+            url.trim_end_matches('/').to_owned()
+        } else {
+            let config = match Project::find(context) {
+                Ok(project) => project.config,
+                Err(_) => resolve(context, &context.folder)?,
+            };
+            address(&config)
         };
         let agent = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(5)))

@@ -117,12 +117,12 @@ fn draw_bottom(frame: &mut Frame<'_>, area: Rect, screen: &Screen) {
     let said = bytes(figures.memory_bytes);
     spark(frame, memory, ("memory", &said), (&screen.history.memory, Color::Magenta));
     let lines = figures.errors.iter().map(|(kind, count)| format!("{kind:<16}{count:>6}"));
-    list(frame, errors, ("errors", "none"), lines.collect());
+    list(frame, errors, ("errors", "none"), &lines.collect::<Vec<_>>());
     let lines = figures.keys.iter().map(|used| format!("{:<12}{:>10}", used.key, used.tokens));
-    list(frame, keys, ("tokens by key", "none yet"), lines.collect());
+    list(frame, keys, ("tokens by key", "none yet"), &lines.collect::<Vec<_>>());
 }
 
-fn list(frame: &mut Frame<'_>, area: Rect, (title, none): (&str, &str), lines: Vec<String>) {
+fn list(frame: &mut Frame<'_>, area: Rect, (title, none): (&str, &str), lines: &[String]) {
     let text = if lines.is_empty() { none.to_owned() } else { lines.join("\n") };
     let block = Block::bordered().title(title.to_owned());
     frame.render_widget(Paragraph::new(text).block(block), area);

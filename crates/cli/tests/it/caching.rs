@@ -185,7 +185,7 @@ fn a_question_put_in_another_way_is_near_where_that_is_set_and_another_question_
     for other in [
         "What was the leave in Berlin in 2020?",
         "What was the leave in Munich in 2019?",
-        "what was the leave in munich in 2019?",
+        "what was the leave in hamburg in 2019?",
         "What was not the leave in Berlin in 2019?",
         "What was the leave in 2019 in Berlin?",
         "Who set the leave in Berlin in 2019?",

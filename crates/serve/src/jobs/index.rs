@@ -91,9 +91,8 @@ pub(super) fn run(app: &Arc<App>, collection: &Collection, job: &Job) -> Ending 
     let incoming = collection.folder.join(UPLOADS).join(INCOMING).join(&input.batch);
     let ending = match index((app, collection), &input, &incoming, &watch) {
         Err(_) if watch.is_stopped() && !watch.is_cancelled() => return Ending::PutBack,
-        Err(_) if watch.is_cancelled() => Ending::Cancelled,
+        _ if watch.is_cancelled() => Ending::Cancelled,
         Err(error) => Ending::Failed(error),
-        Ok(_) if watch.is_cancelled() => Ending::Cancelled,
         Ok(report) if report.interrupted => return Ending::PutBack,
         Ok(report) => match serde_json::to_string(&report) {
             Ok(json) => Ending::Done(json),

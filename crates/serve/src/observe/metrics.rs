@@ -35,16 +35,16 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let model: &[&str] = &["model"];
-        let time = Histogram::new;
+        let (time, count) = (Histogram::new, Counter::new);
         Self {
-            requests: Counter::new(
+            requests: count(
                 "plumb_requests_total",
                 "Requests by endpoint and status.",
                 &["endpoint", "status"],
             ),
-            failures: Counter::new(
+            failures: count(
                 "plumb_errors_total",
-                "Requests that were not served, by endpoint and kind.",
+                "Requests not served, by endpoint and kind.",
                 &["endpoint", "kind"],
             ),
             request_seconds: time(
@@ -72,33 +72,29 @@ impl Default for Metrics {
             ),
             embedding_seconds: time("plumb_embedding_seconds", "Embedding texts.", model),
             rerank_seconds: time("plumb_rerank_seconds", "Reranking passages.", model),
-            prompt_tokens: Counter::new("plumb_prompt_tokens_total", "Prompt tokens.", model),
-            cached_tokens: Counter::new(
+            prompt_tokens: count("plumb_prompt_tokens_total", "Prompt tokens.", model),
+            cached_tokens: count(
                 "plumb_cached_prompt_tokens_total",
                 "Prompt tokens that an earlier request had read.",
                 model,
             ),
-            generated_tokens: Counter::new(
-                "plumb_generated_tokens_total",
-                "Generated tokens.",
-                model,
-            ),
-            cancelled: Counter::new(
+            generated_tokens: count("plumb_generated_tokens_total", "Generated tokens.", model),
+            cancelled: count(
                 "plumb_cancelled_total",
                 "Generations whose client went or whose deadline passed.",
                 model,
             ),
-            answers: Counter::new(
+            answers: count(
                 "plumb_answers_total",
                 "Answers from documents, by collection and status.",
                 &["collection", "status"],
             ),
-            encoded_tokens: Counter::new(
+            encoded_tokens: count(
                 "plumb_encoded_tokens_total",
                 "Tokens that were embedded or reranked.",
                 model,
             ),
-            reloads: Counter::new(
+            reloads: count(
                 "plumb_reloads_total",
                 "Settings that were read again, by what came of it.",
                 &["outcome"],

@@ -37,6 +37,9 @@ const PROBES_AT_ONCE: usize = 2;
 /// rounded to eight bits stay above it, and another model far below.
 const SAME: f32 = 0.999;
 
+/// How far the length of a vector may be from what it is to be, as a part of it.
+const LENGTH_TOLERANCE: f32 = 0.01;
+
 /// Texts with the vectors that the index's embedder gives them.
 #[derive(Debug)]
 pub struct Fingerprint(Vec<(&'static str, Vec<f32>)>);
@@ -46,6 +49,17 @@ impl Fingerprint {
     pub fn of<E>(embed: impl Fn(&[&str]) -> Result<Vec<Vec<f32>>, E>) -> Result<Self, E> {
         let vectors = embed(&PROBES)?;
         Ok(Self(PROBES.into_iter().zip(vectors).collect()))
+    }
+
+    /// Whether the embedder makes all vectors of length 1.
+    fn is_normalized(&self) -> bool {
+        self.0.iter().all(|(_, vector)| (length(vector) - 1.0).abs() < LENGTH_TOLERANCE)
+    }
+
+    /// `vector` as long as the embedder makes them.
+    fn scaled(&self, vector: Vec<f32>) -> Vec<f32> {
+        let length = if self.is_normalized() { length(&vector) } else { 1.0 };
+        vector.into_iter().map(|number| number / length).collect()
     }
 
     /// The probes of request number `number`.
@@ -64,7 +78,15 @@ impl Fingerprint {
                      another model"
                 ));
             }
-            let cosine: f32 = own.iter().zip(found).map(|(a, b)| a * b).sum();
+            let product: f32 = own.iter().zip(found).map(|(a, b)| a * b).sum();
+            let cosine = product / (length(own) * length(found));
+            let ratio = length(found) / length(own);
+            if !self.is_normalized() && LENGTH_TOLERANCE < (ratio - 1.0).abs() {
+                return Some(format!(
+                    "its vector of a probe is {ratio:.3} times as long as that of the index's \
+                     embedder, which does not make all vectors as long as each other"
+                ));
+            }
             (cosine < SAME || cosine.is_nan()).then(|| {
                 format!(
                     "its vector of a probe has the cosine {cosine:.3} to that of the index's \
@@ -127,6 +149,7 @@ impl PoolEmbedder {
         let probes = fingerprint.probes(number).map(|(text, _)| format!("{prefix}{text}"));
         let input: Vec<String> = probes.chain(texts.iter().cloned()).collect();
         let count = input.len();
+        let own = fingerprint.clone();
         let check = Check::new(move |reply: &Value| {
             let vectors = vectors(reply).ok_or("it holds no vectors")?;
             if vectors.len() != count {
@@ -149,7 +172,8 @@ impl PoolEmbedder {
         if all.len() != count {
             return Err(Failure::Number { found: all.len(), wanted: count });
         }
-        Ok(all.split_off(count - texts.len()))
+        let texts = all.split_off(count - texts.len());
+        Ok(texts.into_iter().map(|vector| own.scaled(vector)).collect())
     }
 
     /// `text` as the embedder reads it: with its prefix, and cut where it stops.
@@ -185,19 +209,25 @@ impl DocumentEmbedder for PoolEmbedder {
     }
 }
 
-/// The vectors of a reply in the order of the texts, of length 1.
+#[expect(clippy::cast_possible_truncation, reason = "vectors have single precision")]
+fn single(number: &Value) -> Option<f32> {
+    Some(number.as_f64()? as f32)
+}
+
+fn length(vector: &[f32]) -> f32 {
+    vector.iter().map(|number| number * number).sum::<f32>().sqrt()
+}
+
+/// The vectors of a reply in the order of the texts.
 fn vectors(reply: &Value) -> Option<Vec<Vec<f32>>> {
     let mut all: Vec<(u64, Vec<f32>)> = Vec::new();
     for (place, item) in reply["data"].as_array()?.iter().enumerate() {
         let numbers = item["embedding"].as_array()?.iter();
-        let numbers: Vec<f32> =
-            numbers.map(|number| Some(number.as_f64()? as f32)).collect::<Option<_>>()?;
-        let length = numbers.iter().map(|number| number * number).sum::<f32>().sqrt();
-        if !length.is_normal() {
+        let numbers: Vec<f32> = numbers.map(single).collect::<Option<_>>()?;
+        if !length(&numbers).is_normal() {
             return None;
         }
-        let index = item["index"].as_u64().unwrap_or(place as u64);
-        all.push((index, numbers.into_iter().map(|number| number / length).collect()));
+        all.push((item["index"].as_u64().unwrap_or(place as u64), numbers));
     }
     all.sort_by_key(|(index, _)| *index);
     Some(all.into_iter().map(|(_, vector)| vector).collect())
@@ -238,12 +268,40 @@ mod tests {
     }
 
     #[test]
-    fn vectors_are_in_the_order_of_the_texts_and_of_length_one() {
+    fn vectors_are_as_long_as_the_embedder_makes_them() {
+        let long = |factor: f32| {
+            move |texts: &[&str]| -> Result<Vec<Vec<f32>>, ()> {
+                let vectors = embedder(8, 1)(texts)?;
+                let scaled = |vector: Vec<f32>| vector.iter().map(|x| x * factor).collect();
+                Ok(vectors.into_iter().map(scaled).collect())
+            }
+        };
+        let (short, own) = (Fingerprint::of(long(1.0)), Fingerprint::of(long(3.0)));
+        let (short, own) = (short.unwrap(), own.unwrap());
+        let texts: Vec<&str> = own.probes(0).map(|(text, _)| *text).collect();
+        let of = |factor: f32| long(factor)(&texts).unwrap();
+        // Of one that makes all of length 1, any length will do.
+        assert_eq!(short.difference(0, &of(7.0)), None);
+        assert_eq!(short.scaled(vec![3.0, 4.0]), [0.6, 0.8]);
+        assert_eq!(own.difference(0, &of(3.0)), None);
+        assert!(own.difference(0, &of(1.0)).unwrap().contains("times as long"));
+        assert_eq!(own.scaled(vec![3.0, 4.0]), [3.0, 4.0]);
+        // Another model is told apart at any length.
+        let other: Vec<Vec<f32>> = embedder(8, 3)(&texts)
+            .unwrap()
+            .iter()
+            .map(|v| v.iter().map(|x| x * 3.0).collect())
+            .collect();
+        assert!(own.difference(0, &other).unwrap().contains("another model"));
+    }
+
+    #[test]
+    fn vectors_are_in_the_order_of_the_texts() {
         let reply = json!({"data": [
             {"index": 1, "embedding": [0.0, 5.0]},
             {"index": 0, "embedding": [3.0, 4.0]},
         ]});
-        assert_eq!(vectors(&reply).unwrap(), [[0.6, 0.8], [0.0, 1.0]]);
+        assert_eq!(vectors(&reply).unwrap(), [[3.0, 4.0], [0.0, 5.0]]);
         for bad in [
             json!({}),
             json!({"data": [{"embedding": [0.0, 0.0]}]}),
