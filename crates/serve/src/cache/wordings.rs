@@ -64,7 +64,7 @@ impl Wordings {
         if kept.question == subject.question {
             return Some((kept, 1.0));
         }
-        let similarity: f32 = kept.vector.iter().zip(subject.vector).map(|(a, b)| a * b).sum();
+        let similarity = cosine(&kept.vector, subject.vector);
         (self.near_questions && NEAR <= similarity).then_some((kept, similarity.min(1.0)))
     }
 
@@ -168,6 +168,12 @@ impl Writer for KeptWriter<'_> {
         self.outcome = Outcome::Written(self.policy.keeps.then_some((key, wording)));
         Ok(text)
     }
+}
+
+/// Of vectors of any length.
+fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    product(a, b) / (product(a, a) * product(b, b)).sqrt()
 }
 
 #[cfg(test)]

@@ -80,19 +80,19 @@ impl Fingerprint {
             }
             let product: f32 = own.iter().zip(found).map(|(a, b)| a * b).sum();
             let cosine = product / (length(own) * length(found));
-            let ratio = length(found) / length(own);
-            if !self.is_normalized() && LENGTH_TOLERANCE < (ratio - 1.0).abs() {
+            if cosine < SAME || cosine.is_nan() {
                 return Some(format!(
-                    "its vector of a probe is {ratio:.3} times as long as that of the index's \
-                     embedder, which does not make all vectors as long as each other"
-                ));
-            }
-            (cosine < SAME || cosine.is_nan()).then(|| {
-                format!(
                     "its vector of a probe has the cosine {cosine:.3} to that of the index's \
                      embedder, and {SAME} is the least: it serves another model, or other \
                      settings of it (`{}`)",
                     text.chars().take(40).collect::<String>()
+                ));
+            }
+            let ratio = length(found) / length(own);
+            (!self.is_normalized() && LENGTH_TOLERANCE < (ratio - 1.0).abs()).then(|| {
+                format!(
+                    "its vector of a probe is {ratio:.3} times as long as that of the index's \
+                     embedder, which does not make all vectors as long as each other"
                 )
             })
         })

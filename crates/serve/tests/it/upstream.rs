@@ -279,14 +279,17 @@ async fn a_server_whose_reply_fails_the_check_is_taken_for_one_that_failed() {
     let mut settings = settings(&[&first, &second], tuning());
     settings.endpoints[0].model = Some("another".to_owned());
     let pool = Pool::new(settings.clone()).unwrap();
-    let checked = || UpstreamRequest { check: Some(check.clone()), ..question("x", false) };
-    for _ in 0..5 {
-        assert!(matches!(pool.send(&checked()).await, Ok(Reply::Whole { status: 200, .. })));
+    let checked =
+        |text: &str| UpstreamRequest { check: Some(check.clone()), ..question(text, false) };
+    // What a request says decides whom it prefers.
+    for number in 0..40 {
+        let request = checked(&number.to_string());
+        assert!(matches!(pool.send(&request).await, Ok(Reply::Whole { status: 200, .. })));
     }
     let view = pool.view();
     assert_eq!((view[0].breaker, view[1].failures), ("open", 0), "{view:?}");
     settings.endpoints.retain(|endpoint| endpoint.url != second_url);
-    let error = Pool::new(settings).unwrap().send(&checked()).await.unwrap_err().to_string();
+    let error = Pool::new(settings).unwrap().send(&checked("x")).await.unwrap_err().to_string();
     let reason = format!("`{}` cannot be used here: it serves Some(\"another\")", first.url);
     assert!(error.contains(&reason), "{error}");
 }
