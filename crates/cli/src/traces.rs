@@ -165,7 +165,7 @@ mod tests {
             ],
         );
         let more = more.unwrap().unwrap();
-        assert!(more.content && more.sample == 0.25);
+        assert!(more.content && (more.sample - 0.25).abs() < 1e-9);
         assert_eq!(more.headers[0], ("api-key".to_owned(), "a b+c".to_owned()));
         assert_eq!(more.headers[1].0, "x");
         assert!(more.resource.contains(&("service.name".to_owned(), "mine".to_owned())));

@@ -203,7 +203,7 @@ fn nobody_waits_for_a_collector_that_does_not_answer() {
     let started = std::time::Instant::now();
     server.ask_traced();
     server.stop();
-    assert!(started.elapsed() < Duration::from_secs(60), "it waited");
+    assert!(started.elapsed() < Duration::from_mins(1), "it waited");
 }
 
 const REPLY: &str = r#"{"id":"c","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"Yes."},"finish_reason":"stop"}],"usage":{"prompt_tokens":11,"completion_tokens":7,"total_tokens":18}}"#;
