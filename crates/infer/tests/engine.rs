@@ -239,7 +239,12 @@ fn a_long_prompt_does_not_freeze_who_is_written_for() {
     let settings = EngineSettings { step_tokens: 32, ..Default::default() };
     let engine = Engine::start(model.clone(), settings).unwrap();
     let (sender, texts) = channel();
-    let running = Options { max_tokens: 2000, speculation: false, ..Options::default() };
+    let running = Options {
+        max_tokens: 2000,
+        speculation: false,
+        ignore_stop_tokens: true,
+        ..Options::default()
+    };
     let on_event = move |event| match event {
         Event::Text(_) if sender.send(()).is_err() => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
