@@ -133,8 +133,7 @@ impl PackedMatrix {
         let packing = packing.into();
         let Packing { dtype, is_split } = packing;
         let (rows, columns) = shape;
-        packing.layout()?;
-        let layout = Layout::of(dtype)?;
+        let (packed, layout) = (packing.layout()?, Layout::of(dtype)?);
         Matrix::new(dtype, bytes, rows, columns)?;
         let (blocks, panels) = (columns / BLOCK, rows.div_ceil(PANEL));
         let panel_bytes = layout.panel_bytes(blocks);
@@ -160,9 +159,8 @@ impl PackedMatrix {
                 pack::pack_panel(dtype, layout, &rows, out);
             }
         });
-        let layout = packing.layout()?;
         let (storage, searches) = (Storage::Own(lines), split::Searches::default());
-        Some(Self { layout, rows, columns, storage, searches })
+        Some(Self { layout: packed, rows, columns, storage, searches })
     }
 
     /// A matrix of shape `(rows, columns)` that lies packed in `range` of
@@ -252,9 +250,7 @@ pub fn packed_matmul(pool: &Pool, outs: &mut [(&PackedMatrix, &mut [f32])], x: &
     for (index, (matrix, out)) in outs.iter().enumerate() {
         assert_eq!(matrix.columns, x.columns(), "columns of a product");
         assert_eq!(out.len(), tokens * matrix.rows, "numbers of a product");
-        let per_task = panels_per_task(matrix, pool.threads());
-        let starts = (0..matrix.panels()).step_by(per_task);
-        tasks.extend(starts.map(|start| (index, start..(start + per_task).min(matrix.panels()))));
+        tasks.extend(panel_tasks(matrix, pool.threads()).map(|panels| (index, panels)));
     }
     if tokens == 0 {
         return;
@@ -272,10 +268,13 @@ pub fn packed_matmul(pool: &Pool, outs: &mut [(&PackedMatrix, &mut [f32])], x: &
     });
 }
 
-/// Enough tasks to share the work evenly, few enough to be worth a hand-over.
-fn panels_per_task(matrix: &PackedMatrix, threads: usize) -> usize {
+/// The panels of each task: enough tasks to share the work evenly, few enough to be
+/// worth a hand-over.
+fn panel_tasks(matrix: &PackedMatrix, threads: usize) -> impl Iterator<Item = Range<usize>> {
+    let panels = matrix.panels();
     let worth = TASK_BYTES.div_ceil(matrix.panel_bytes().max(1));
-    (matrix.panels() / (8 * threads)).max(worth).max(1)
+    let each = (panels / (8 * threads)).max(worth).max(1);
+    (0..panels).step_by(each).map(move |start| start..(start + each).min(panels))
 }
 
 #[cfg(test)]

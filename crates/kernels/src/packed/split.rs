@@ -32,7 +32,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize};
 use super::activations::QuantizedRows;
 use super::dispatch::{Place, Source, few_products, multiply};
 use super::layout::{BLOCK, Layout, PANEL, STEP_BYTES, STEPS, Scales};
-use super::{PackedMatrix, packed_matmul, panels_per_task};
+use super::{PackedMatrix, packed_matmul, panel_tasks};
 use crate::dequantize::scalar::f16;
 use crate::shared::Shared;
 use crate::{Isa, Pool};
@@ -212,6 +212,11 @@ impl Search<'_> {
         Place { out, column: index * PANEL, width: self.matrix.rows }
     }
 
+    /// The panels of each task.
+    fn tasks(&self) -> impl Iterator<Item = Range<usize>> {
+        panel_tasks(self.matrix, self.pool.threads())
+    }
+
     /// Rows of panel `index` that are searched.
     fn searched(&self, index: usize) -> usize {
         PANEL.min(self.among.saturating_sub(index * PANEL))
@@ -220,15 +225,14 @@ impl Search<'_> {
     /// Writes what each product is at most, and finds for each row of the input the
     /// panel that promises most.
     fn bound(&self, out: &Shared<f32>) -> Vec<First> {
-        let (panels, rows) = (self.matrix.panels(), self.x.rows());
-        let per_task = panels_per_task(self.matrix, self.pool.threads());
-        let tasks = panels.div_ceil(per_task);
-        let mut firsts = vec![(f32::NEG_INFINITY, 0); tasks * rows];
+        let rows = self.x.rows();
+        let tasks: Vec<Range<usize>> = self.tasks().collect();
+        let mut firsts = vec![(f32::NEG_INFINITY, 0); tasks.len() * rows];
         let found = Shared::new(&mut firsts);
-        self.pool.run(tasks, &|task| {
+        self.pool.run(tasks.len(), &|task| {
             // SAFETY: each task has places of its own.
             let firsts = unsafe { found.part(task * rows..(task + 1) * rows) };
-            for index in task * per_task..panels.min((task + 1) * per_task) {
+            for index in tasks[task].clone() {
                 self.bound_panel(index, firsts, out);
             }
         });
@@ -279,10 +283,9 @@ impl Search<'_> {
     /// Returns of how many panels there are products.
     fn settle(&self, least: &[f32], out: &Shared<f32>) -> usize {
         let opened = AtomicUsize::new(0);
-        let panels = self.matrix.panels();
-        let per_task = panels_per_task(self.matrix, self.pool.threads());
-        self.pool.run(panels.div_ceil(per_task), &|task| {
-            for index in task * per_task..panels.min((task + 1) * per_task) {
+        let tasks: Vec<Range<usize>> = self.tasks().collect();
+        self.pool.run(tasks.len(), &|task| {
+            for index in tasks[task].clone() {
                 let (place, searched) = (self.place(index, out), self.searched(index));
                 let is_open = least.iter().enumerate().any(|(token, least)| {
                     // SAFETY: each panel has columns of its own in every row.
