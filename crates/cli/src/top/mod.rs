@@ -157,14 +157,7 @@ fn watch(
     first: Reading,
     context: &Context,
 ) -> Result<()> {
-    let mut screen = Screen {
-        url: server.url.clone(),
-        figures: Figures::between(&first, &first),
-        history: History::default(),
-        is_paused: false,
-        has_help: false,
-        fault: None,
-    };
+    let mut screen = Screen::new(&server.url, &first);
     let mut last = first;
     let mut due = Instant::now() + every;
     while !context.stop.is_set() {
@@ -186,6 +179,18 @@ fn watch(
 }
 
 impl Screen {
+    /// What is known at the first look.
+    fn new(url: &str, first: &Reading) -> Self {
+        Self {
+            url: url.to_owned(),
+            figures: Figures::between(first, first),
+            history: History::default(),
+            is_paused: false,
+            has_help: false,
+            fault: None,
+        }
+    }
+
     /// Does what a key stands for. `false` ends the program.
     fn press(&mut self, key: KeyEvent) -> bool {
         if key.kind == KeyEventKind::Release {
@@ -233,14 +238,7 @@ mod tests {
             metrics: Exposition::parse(text).unwrap(),
         };
         let (earlier, later) = (read(EARLIER, 0), read(LATER, 5));
-        let mut screen = Screen {
-            url: "http://127.0.0.1:8321".to_owned(),
-            figures: Figures::between(&earlier, &earlier),
-            history: History::default(),
-            is_paused: false,
-            has_help: false,
-            fault: None,
-        };
+        let mut screen = Screen::new("http://127.0.0.1:8321", &earlier);
         let mut last = earlier;
         screen.take(Ok(later), &mut last);
         screen
