@@ -18,6 +18,16 @@ pub enum Status {
     Abstained,
 }
 
+impl Status {
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Abstained => "abstained",
+        }
+    }
+}
+
 /// Who worded a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

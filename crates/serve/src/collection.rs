@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use plumb_answer::{
-    Answer, ModelId, OnEvent, Recorder, Sources, Status, StoredAnswer, StoredSettings, Turn, Writer,
+    Answer, ModelId, OnEvent, Recorder, Sources, StoredAnswer, StoredSettings, Turn, Writer,
 };
 use plumb_index::{Chunking, Made, Unread, UnreadFile};
 use plumb_infer::{ChunkStore, Embedder, Reuse, Sampling, VectorStore};
@@ -347,11 +347,7 @@ impl Collection {
     }
 
     fn measure(&self, app: &App, answer: &Answer) {
-        let status = match answer.status {
-            Status::Answered => "answered",
-            Status::Abstained => "abstained",
-        };
-        app.metrics.answers.add(&[&self.name, status], 1);
+        app.metrics.answers.add(&[&self.name, answer.status.name()], 1);
         let ms = |lap: &str| answer.timings_ms.get(lap).copied().unwrap_or_default();
         let seconds = (ms("embed") + ms("search")) / 1e3;
         app.metrics.retrieval_seconds.observe(&[&self.name], seconds);

@@ -1,7 +1,7 @@
 //! Answers that were given to somebody, written down for them: what feedback is
 //! about, and what they can read again.
 
-use plumb_answer::{Status, StoredAnswer};
+use plumb_answer::StoredAnswer;
 use serde_json::json;
 
 use crate::clock;
@@ -28,13 +28,12 @@ pub(crate) fn keep(
         "written": given.written,
         "deterministic": given.deterministic,
     }));
-    let status = if answer.status == Status::Answered { "answered" } else { "abstained" };
     let new = NewAnswer {
         id: answer.answer_id.clone(),
         owner: owner.to_owned(),
         collection: collection.to_owned(),
         question: question.to_owned(),
-        status: status.to_owned(),
+        status: answer.status.name().to_owned(),
         snapshot: answer.snapshot.clone(),
         body: body.clone(),
         replay: replay.map_err(told)?,

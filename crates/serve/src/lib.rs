@@ -76,6 +76,7 @@ mod state;
 pub mod tls;
 pub mod trace;
 pub mod upstream;
+mod vectors;
 mod workers;
 
 pub use cache::CacheSettings;

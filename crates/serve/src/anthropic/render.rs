@@ -19,7 +19,7 @@ pub(super) async fn whole(replying: Replying, model: String) -> Result<Response,
     let whole = replying.whole().await?;
     let mut message = empty(model);
     message.usage = whole.usage.into();
-    let layer = whole.beside.as_ref().and_then(Beside::layer).map(str::to_owned);
+    let layer = whole.layer();
     message.plumb = whole.beside;
     for choice in whole.choices {
         if !choice.text.is_empty() {
@@ -70,7 +70,7 @@ impl From<conversation::Usage> for Usage {
 
 /// The message as it comes.
 pub(super) fn stream(replying: Replying, model: String) -> Response {
-    let kept = replying.is_kept().then_some("exact");
+    let is_kept = replying.is_kept();
     let response = sse::response(async move |sender: Arc<Sender>| {
         let mut events = Events { sender: &sender, blocks: 0, is_text_open: false };
         let opening = json!({"type": "message_start", "message": empty(model)});
@@ -80,7 +80,7 @@ pub(super) fn stream(replying: Replying, model: String) -> Response {
         }
         events.send(&json!({"type": "message_stop"})).await
     });
-    cache::marked(response, kept)
+    cache::marked_exact(response, is_kept)
 }
 
 /// Where the events of one message go.

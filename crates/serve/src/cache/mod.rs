@@ -17,7 +17,7 @@ mod policy;
 mod wordings;
 
 pub(crate) use exact::{Exact, Replies, reply_key};
-pub(crate) use policy::{Beside, Options, Policy, marked};
+pub(crate) use policy::{Beside, Options, Policy, marked, marked_exact};
 pub(crate) use wordings::{KeptWriter, Wordings};
 
 /// How much is kept.

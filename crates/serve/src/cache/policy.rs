@@ -7,12 +7,16 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use plumb_answer::{Answer, Cached};
+use plumb_infer::Sampling;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 /// The header of a reply that was kept; its value is the layer.
 const HEADER: &str = "x-plumb-cache";
+
+/// The layer of replies to exact requests.
+const EXACT: &str = "exact";
 
 /// Whether a request takes what is kept, and what it gives may be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +43,12 @@ impl Policy {
     /// What the body says as well.
     pub(crate) fn and(self, options: Option<Options>) -> Self {
         self.if_allowed(options.and_then(|options| options.cache))
+    }
+
+    /// The same, if a second run would give the same: the likeliest tokens are taken,
+    /// or those that a seed which the request names draws.
+    pub(crate) fn if_decided(self, sampling: &Sampling, is_seeded: bool) -> Self {
+        if sampling.temperature == 0.0 || is_seeded { self } else { Self::NEVER }
     }
 
     /// The same, unless `allowed` is false.
@@ -77,7 +87,7 @@ pub(crate) enum Beside {
 impl Beside {
     /// That of a reply to an exact request.
     pub(crate) fn exact() -> Self {
-        Self::Cache { cache: Cached { layer: "exact".to_owned(), similarity: 1.0 } }
+        Self::Cache { cache: Cached { layer: EXACT.to_owned(), similarity: 1.0 } }
     }
 
     /// As JSON. Through its text: as a value a number would get digits that an
@@ -104,6 +114,11 @@ pub(crate) fn marked(mut response: Response, layer: Option<&str>) -> Response {
         response.headers_mut().insert(HEADER, value);
     }
     response
+}
+
+/// The same for a reply that is known to be kept before it is sent, if it is.
+pub(crate) fn marked_exact(response: Response, is_kept: bool) -> Response {
+    marked(response, is_kept.then_some(EXACT))
 }
 
 #[cfg(test)]

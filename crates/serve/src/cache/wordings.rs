@@ -21,6 +21,7 @@ use plumb_text::Analyzer;
 use super::exact::hash;
 use super::lru::{Key, Lru};
 use super::policy::Policy;
+use crate::vectors::cosine;
 
 /// Wordings by evidence and question.
 #[derive(Debug)]
@@ -170,12 +171,6 @@ impl Writer for KeptWriter<'_> {
     }
 }
 
-/// Of vectors of any length.
-fn cosine(a: &[f32], b: &[f32]) -> f32 {
-    let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
-    product(a, b) / (product(a, a) * product(b, b)).sqrt()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,6 +199,11 @@ mod tests {
         }
     }
 
+    fn request(subject: Subject<'_>) -> Request<'_> {
+        let subject = Some(subject);
+        Request { messages: &[], pieces: &[], vocabulary: &[], max_tokens: 1, subject }
+    }
+
     /// One question of one evidence, with an embedding of so many degrees.
     struct Case {
         wordings: Wordings,
@@ -230,13 +230,7 @@ mod tests {
             let mut writer = KeptWriter::new(&mut self.writer, kept, scope.to_owned(), &analyzer);
             let vector = [degrees.to_radians().cos(), degrees.to_radians().sin()];
             let subject = Subject { question, vector: &vector, evidence: [evidence; 32] };
-            let request = Request {
-                messages: &[],
-                pieces: &[],
-                vocabulary: &[],
-                max_tokens: 1,
-                subject: Some(subject),
-            };
+            let request = request(subject);
             let mut told = String::new();
             let written = writer.write(&request, &mut |text| {
                 told.push_str(text);
@@ -294,13 +288,7 @@ mod tests {
         let wordings = Wordings::new(10_000, false);
         let analyzer = Analyzer::english();
         let subject = Subject { question: "q", vector: &[1.0], evidence: [1; 32] };
-        let request = Request {
-            messages: &[],
-            pieces: &[],
-            vocabulary: &[],
-            max_tokens: 1,
-            subject: Some(subject),
-        };
+        let request = request(subject);
         let mut counter = Counter(0);
         let kept = (&wordings, Policy::ALLOWED);
         let mut writer = KeptWriter::new(&mut counter, kept, String::new(), &analyzer);

@@ -91,8 +91,7 @@ impl Conversation {
     /// What may be kept of replies, and taken: of an engine only those that a
     /// second run would give again.
     fn exact_policy(&self) -> Policy {
-        let is_decided = self.sampling.temperature == 0.0 || self.is_seeded;
-        if is_decided { self.policy } else { Policy::NEVER }
+        self.policy.if_decided(&self.sampling, self.is_seeded)
     }
 }
 

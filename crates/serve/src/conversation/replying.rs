@@ -106,6 +106,13 @@ pub struct Whole {
     pub beside: Option<Beside>,
 }
 
+impl Whole {
+    /// The layer of the cache that it comes from, if any.
+    pub fn layer(&self) -> Option<String> {
+        self.beside.as_ref().and_then(Beside::layer).map(str::to_owned)
+    }
+}
+
 impl Replying {
     /// What an engine writes; `expect` says how calls of `tools` look in it.
     pub(super) fn of_engine(

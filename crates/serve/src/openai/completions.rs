@@ -66,7 +66,7 @@ pub(crate) async fn create(
     } else {
         whole(running, &writer).await?
     };
-    let mut response = cache::marked(response, is_kept.then_some("exact"));
+    let mut response = cache::marked_exact(response, is_kept);
     response.extensions_mut().insert(labels);
     Ok(response)
 }
@@ -117,8 +117,8 @@ fn jobs(
         ..Options::default()
     };
     let n = request.n.unwrap_or(1);
-    let is_decided = options.sampling.temperature == 0.0 || request.sampling.seed.is_some();
-    let policy = if is_decided { policy.and(request.plumb) } else { Policy::NEVER };
+    let is_seeded = request.sampling.seed.is_some();
+    let policy = policy.and(request.plumb).if_decided(&options.sampling, is_seeded);
     let job = |prompt: Vec<u32>| Job {
         input: call.scope().has_content().then(|| told(tokenizer, &prompt)),
         prompt,

@@ -55,9 +55,9 @@ pub(super) async fn whole(replying: Replying, model: String) -> Result<Response,
     let heading = Heading::new(model, &replying);
     let spelling = replying.model.clone();
     let whole = replying.whole().await?;
+    let layer = whole.layer();
     let choices = whole.choices.into_iter().enumerate();
     let choices = choices.map(|(index, said)| choice(index, said, spelling.as_deref()));
-    let layer = whole.beside.as_ref().and_then(Beside::layer).map(str::to_owned);
     let completion = Json(ChatCompletion {
         id: heading.id,
         object: "chat.completion",
@@ -91,7 +91,7 @@ fn choice(index: usize, said: conversation::Choice, model: Option<&LanguageModel
 /// The completion as it comes.
 pub(super) fn stream(replying: Replying, model: String, wants_usage: bool) -> Response {
     let heading = Heading::new(model, &replying);
-    let kept = replying.is_kept().then_some("exact");
+    let is_kept = replying.is_kept();
     let response = sse::response(async move |sender: Arc<Sender>| {
         match write(&sender, replying, &heading).await? {
             Ok(usage) => {
@@ -104,7 +104,7 @@ pub(super) fn stream(replying: Replying, model: String, wants_usage: bool) -> Re
             Err(failure) => sender.data(&failure.body(Shape::OpenAi)).await,
         }
     });
-    cache::marked(response, kept)
+    cache::marked_exact(response, is_kept)
 }
 
 async fn write(

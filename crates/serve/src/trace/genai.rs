@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use plumb_answer::{Answer, Status, Watch};
+use plumb_answer::{Answer, Watch};
 use plumb_infer::{Finish, Generation};
 use serde_json::{Value, json};
 
@@ -181,10 +181,7 @@ impl Told {
         let end = Instant::now();
         let written = self.steps(answer, embedder);
         let generated = *self.generated.lock().unwrap_or_else(PoisonError::into_inner);
-        let status = match answer.status {
-            Status::Answered => "answered",
-            Status::Abstained => "abstained",
-        };
+        let status = answer.status.name();
         let mut check = self.scope.step("verification", (generated.unwrap_or(written), end));
         check.set("plumb.claims", answer.claims.len());
         let support = vec![

@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 
 use crate::upstream::pool::{Check, Pool, UpstreamRequest};
 use crate::upstream::reply::Reply;
+use crate::vectors::{cosine, length};
 
 /// Texts that models tell apart: plain words, digits, capitals, another script,
 /// signs, a long one.
@@ -56,10 +57,17 @@ impl Fingerprint {
         self.0.iter().all(|(_, vector)| (length(vector) - 1.0).abs() < LENGTH_TOLERANCE)
     }
 
-    /// `vector` as long as the embedder makes them.
-    fn scaled(&self, vector: Vec<f32>) -> Vec<f32> {
-        let length = if self.is_normalized() { length(&vector) } else { 1.0 };
-        vector.into_iter().map(|number| number / length).collect()
+    /// `vectors` as long as the embedder makes them.
+    fn scaled(&self, mut vectors: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
+        if self.is_normalized() {
+            for vector in &mut vectors {
+                let length = length(vector);
+                for number in vector {
+                    *number /= length;
+                }
+            }
+        }
+        vectors
     }
 
     /// The probes of request number `number`.
@@ -78,8 +86,7 @@ impl Fingerprint {
                      another model"
                 ));
             }
-            let product: f32 = own.iter().zip(found).map(|(a, b)| a * b).sum();
-            let cosine = product / (length(own) * length(found));
+            let cosine = cosine(own, found);
             if cosine < SAME || cosine.is_nan() {
                 return Some(format!(
                     "its vector of a probe has the cosine {cosine:.3} to that of the index's \
@@ -101,14 +108,13 @@ impl Fingerprint {
 
 /// A pool that embeds. It blocks its thread, which must not be one that drives
 /// the runtime.
-#[derive(Clone)]
 pub struct PoolEmbedder {
     pool: Pool,
     runtime: Handle,
     /// The index's own.
     embedder: Arc<Embedder>,
-    fingerprint: Arc<OnceLock<Arc<Fingerprint>>>,
-    requests: Arc<AtomicUsize>,
+    fingerprint: OnceLock<Arc<Fingerprint>>,
+    requests: AtomicUsize,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -127,7 +133,7 @@ impl PoolEmbedder {
     /// Lets `pool` embed what `embedder` would. `runtime` is where its
     /// connections live.
     pub fn new(pool: Pool, embedder: Arc<Embedder>, runtime: Handle) -> Self {
-        let (fingerprint, requests) = (Arc::default(), Arc::default());
+        let (fingerprint, requests) = (OnceLock::new(), AtomicUsize::new(0));
         Self { pool, runtime, embedder, fingerprint, requests }
     }
 
@@ -173,7 +179,7 @@ impl PoolEmbedder {
             return Err(Failure::Number { found: all.len(), wanted: count });
         }
         let texts = all.split_off(count - texts.len());
-        Ok(texts.into_iter().map(|vector| own.scaled(vector)).collect())
+        Ok(own.scaled(texts))
     }
 
     /// `text` as the embedder reads it: with its prefix, and cut where it stops.
@@ -212,10 +218,6 @@ impl DocumentEmbedder for PoolEmbedder {
 #[expect(clippy::cast_possible_truncation, reason = "vectors have single precision")]
 fn single(number: &Value) -> Option<f32> {
     Some(number.as_f64()? as f32)
-}
-
-fn length(vector: &[f32]) -> f32 {
-    vector.iter().map(|number| number * number).sum::<f32>().sqrt()
 }
 
 /// The vectors of a reply in the order of the texts.
@@ -282,10 +284,10 @@ mod tests {
         let of = |factor: f32| long(factor)(&texts).unwrap();
         // Of one that makes all of length 1, any length will do.
         assert_eq!(short.difference(0, &of(7.0)), None);
-        assert_eq!(short.scaled(vec![3.0, 4.0]), [0.6, 0.8]);
+        assert_eq!(short.scaled(vec![vec![3.0, 4.0]]), [[0.6, 0.8]]);
         assert_eq!(own.difference(0, &of(3.0)), None);
         assert!(own.difference(0, &of(1.0)).unwrap().contains("times as long"));
-        assert_eq!(own.scaled(vec![3.0, 4.0]), [3.0, 4.0]);
+        assert_eq!(own.scaled(vec![vec![3.0, 4.0]]), [[3.0, 4.0]]);
         // Another model is told apart at any length.
         let other: Vec<Vec<f32>> = embedder(8, 3)(&texts)
             .unwrap()

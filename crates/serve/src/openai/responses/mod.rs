@@ -66,9 +66,9 @@ pub(crate) async fn create(
     let kept = request.store.unwrap_or(true).then(|| Kept::new(&who, &request, items));
     let id = format!("resp_{}", random_hex::<16>()?);
     let writing = Writing::new(&id, &request, &replying);
-    let exact = replying.is_kept().then_some("exact");
+    let is_kept = replying.is_kept();
     let mut response = if request.stream.unwrap_or(false) {
-        cache::marked(stream(app, replying, writing, kept), exact)
+        cache::marked_exact(stream(app, replying, writing, kept), is_kept)
     } else {
         whole(&app, replying, writing, kept).await?
     };
