@@ -22,14 +22,6 @@ impl<'a, T> Shared<'a, T> {
         Self { start: slice.as_mut_ptr(), len: slice.len(), slice: PhantomData }
     }
 
-    /// Where number `index` is. Whoever writes there keeps to numbers of its own.
-    #[cfg(target_arch = "x86_64")]
-    pub(crate) fn pointer(&self, index: usize) -> *mut T {
-        assert!(index <= self.len, "number {index} of {}", self.len);
-        // SAFETY: `index` is at most the length of the slice.
-        unsafe { self.start.add(index) }
-    }
-
     /// The numbers in `range`, cut at the end of the slice.
     ///
     /// # Safety

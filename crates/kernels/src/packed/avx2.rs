@@ -172,7 +172,7 @@ unsafe fn totals<const BITS: usize, const C: usize>(
 }
 
 /// Steps whose products can be added in 16 bits.
-const fn chain_length(bits: usize) -> usize {
+pub(super) const fn chain_length(bits: usize) -> usize {
     match bits {
         4 => 8,
         5 => 4,

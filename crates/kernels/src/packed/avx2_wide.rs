@@ -20,7 +20,7 @@ use std::mem::MaybeUninit;
 
 use super::Panel;
 use super::activations::QuantizedRows;
-use super::avx2::{self, ROWS, add_block, pairs, signed_products, value, zeros};
+use super::avx2::{self, ROWS, add_block, chain_length, pairs, signed_products, value, zeros};
 use super::format::groups;
 use super::groups::{CHUNK, GROUP, Group, chunks};
 use super::layout::{BLOCK, Layout, PANEL, STEP_BYTES, STEPS};
@@ -37,28 +37,23 @@ pub(super) fn widen(proof: Avx2, layout: Layout, panel: Panel, wide: &mut Wide) 
     }
 }
 
-/// Products of an unpacked panel with all groups of the input: the [`PANEL`]
-/// products of the first row go to `out`, and those of each next one `stride`
-/// numbers on.
+/// Products of an unpacked panel with all rows of the input, which `out` has as
+/// many of.
 ///
 /// Blocks are taken a chunk at a time, so that they stay in the first cache
 /// while all groups pass.
-///
-/// # Safety
-/// There must be room for all products, which nobody else uses meanwhile.
-pub(super) unsafe fn multiply(
-    _: Avx2,
-    wide: &Wide,
-    x: &QuantizedRows,
-    (out, stride): (*mut f32, usize),
-) {
+pub(super) fn multiply(_: Avx2, wide: &Wide, x: &QuantizedRows, out: &mut [[f32; PANEL]]) {
+    assert_eq!(out.len(), x.rows(), "a row of products for each of the input");
     let panel = wide.panel();
     for chunk in chunks(x.rows(), panel.blocks) {
-        let mut out = out;
+        let mut rest = &mut *out;
         for x in x.groups(chunk.clone()) {
-            let task = Task { panel, first: chunk.start, blocks: chunk.len(), x, out, stride };
+            let out;
+            (out, rest) = rest.split_at_mut(x.rows);
+            let out = out.as_flattened_mut().as_mut_ptr();
+            let task = Task { panel, first: chunk.start, blocks: chunk.len(), x, out };
             // SAFETY: holding an `Avx2` proves the features; `Panel` and `Group`
-            // hold as many blocks as they say, and the caller has the room.
+            // hold as many blocks as they say, and `out` the rows of the group.
             unsafe {
                 match wide.layout.bits {
                     4 => task.any_rows::<4>(),
@@ -67,7 +62,6 @@ pub(super) unsafe fn multiply(
                     _ => task.any_rows::<8>(),
                 }
             }
-            out = out.wrapping_add(x.rows * stride);
         }
     }
 }
@@ -82,8 +76,8 @@ struct Task {
     first: usize,
     blocks: usize,
     x: Group,
+    /// Shape (rows of the group, 16).
     out: *mut f32,
-    stride: usize,
 }
 
 impl Task {
@@ -109,10 +103,8 @@ impl Task {
             // its sums.
             unsafe { self.multiply_block::<BITS, C>(block, sums) };
         }
-        for half in 0..2 {
-            // SAFETY: the sums of all blocks have been written.
-            unsafe { self.add_blocks::<BITS, C>(half, sums) };
-        }
+        // SAFETY: the sums of all blocks have been written.
+        unsafe { self.add_blocks::<BITS, C>(sums) };
     }
 
     /// Writes the sums of the products of block `block` of the chunk.
@@ -153,45 +145,62 @@ impl Task {
     }
 
     /// Adds the blocks to the output, in turn and as the definition has it.
+    ///
+    /// Both halves of the rows pass together: their sums wait for nothing of each
+    /// other.
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]
-    unsafe fn add_blocks<const BITS: usize, const C: usize>(
-        self,
-        half: usize,
-        sums: *const __m256i,
-    ) {
-        let mut out = [_mm256_setzero_ps(); C];
-        let row = |c: usize| self.out.wrapping_add(c * self.stride + half * ROWS);
+    unsafe fn add_blocks<const BITS: usize, const C: usize>(self, sums: *const __m256i) {
+        let mut out = [[_mm256_setzero_ps(); C]; 2];
+        let row = |half: usize, c: usize| self.out.wrapping_add(c * PANEL + half * ROWS);
         if self.first != 0 {
-            for (c, sum) in out.iter_mut().enumerate() {
-                // SAFETY: the sums so far are there.
-                *sum = unsafe { _mm256_loadu_ps(row(c)) };
+            for half in 0..2 {
+                for c in 0..C {
+                    // SAFETY: the sums so far are there.
+                    out[half][c] = unsafe { _mm256_loadu_ps(row(half, c)) };
+                }
             }
         }
         for block in 0..self.blocks {
-            let mut totals = [[_mm256_setzero_si256(); C]; 2];
-            for group in 0..groups(BITS) {
-                for (c, total) in totals[group].iter_mut().enumerate() {
-                    let at = ((block * groups(BITS) + group) * C + c) * 2 + half;
-                    // SAFETY: these are the sums of the block.
-                    *total = unsafe { _mm256_load_si256(sums.add(at)) };
-                    if BITS == 8 {
-                        // SAFETY: each row has a total of the block.
-                        let values = unsafe { *self.x.totals.add(block * C + c) };
-                        *total = _mm256_add_epi32(*total, zeros(values));
-                    }
-                }
-            }
-            let index = self.first + block;
-            // SAFETY: the block is one of panel and group.
-            unsafe {
-                let floats = floats::<BITS>(self.panel.scales.cast(), index, half);
-                add_block::<BITS, C>(floats, totals, (self.x, block), &mut out);
+            for half in 0..2 {
+                // SAFETY: the sums of the block are there.
+                unsafe { self.add_half::<BITS, C>((block, half), sums, &mut out[half]) };
             }
         }
-        for (c, sum) in out.into_iter().enumerate() {
-            // SAFETY: there is room for the products of each row.
-            unsafe { _mm256_storeu_ps(row(c), sum) };
+        for half in 0..2 {
+            for c in 0..C {
+                // SAFETY: there is room for the products of each row.
+                unsafe { _mm256_storeu_ps(row(half, c), out[half][c]) };
+            }
+        }
+    }
+
+    /// Adds half of the rows of a block.
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn add_half<const BITS: usize, const C: usize>(
+        self,
+        (block, half): (usize, usize),
+        sums: *const __m256i,
+        out: &mut [__m256; C],
+    ) {
+        let mut totals = [[_mm256_setzero_si256(); C]; 2];
+        for group in 0..groups(BITS) {
+            for (c, total) in totals[group].iter_mut().enumerate() {
+                let at = ((block * groups(BITS) + group) * C + c) * 2 + half;
+                // SAFETY: these are the sums of the block.
+                *total = unsafe { _mm256_load_si256(sums.add(at)) };
+                if BITS == 8 {
+                    // SAFETY: each row has a total of the block.
+                    let values = unsafe { *self.x.totals.add(block * C + c) };
+                    *total = _mm256_add_epi32(*total, zeros(values));
+                }
+            }
+        }
+        // SAFETY: the block is one of panel and group.
+        unsafe {
+            let floats = floats::<BITS>(self.panel.scales.cast(), self.first + block, half);
+            add_block::<BITS, C>(floats, totals, (self.x, block), out);
         }
     }
 }
@@ -234,15 +243,20 @@ unsafe fn add_steps<const BITS: usize, const C: usize>(
             }
         }
     } else {
-        for s in (0..count).step_by(2) {
-            let steps = [[step(s, 0), step(s, 1)], [step(s + 1, 0), step(s + 1, 1)]];
-            for (c, sums) in sums.iter_mut().enumerate() {
-                let values = [value(s, c), value(s + 1, c)];
-                for (half, sum) in sums.iter_mut().enumerate() {
-                    let one = _mm256_maddubs_epi16(steps[0][half], values[0]);
-                    let other = _mm256_maddubs_epi16(steps[1][half], values[1]);
-                    *sum = _mm256_add_epi32(*sum, pairs(_mm256_add_epi16(one, other)));
+        let length = chain_length(BITS);
+        for start in (0..count).step_by(length) {
+            let mut chains = [[_mm256_setzero_si256(); 2]; C];
+            for s in start..start + length {
+                let steps = [step(s, 0), step(s, 1)];
+                for (c, sums) in chains.iter_mut().enumerate() {
+                    let value = value(s, c);
+                    for (sum, step) in sums.iter_mut().zip(steps) {
+                        *sum = _mm256_add_epi16(*sum, _mm256_maddubs_epi16(step, value));
+                    }
                 }
+            }
+            for (sum, chain) in sums.as_flattened_mut().iter_mut().zip(chains.as_flattened()) {
+                *sum = _mm256_add_epi32(*sum, pairs(*chain));
             }
         }
     }

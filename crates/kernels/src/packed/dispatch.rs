@@ -13,12 +13,11 @@ use super::{FEW, Input, Panel, TILE, scalar, split};
 #[cfg(target_arch = "x86_64")]
 use super::{avx_vnni, avx2, avx2_wide, avx512, groups};
 use crate::Isa;
-#[cfg(target_arch = "x86_64")]
-use crate::isa::Avx2;
 use crate::shared::Shared;
 
 thread_local! {
-    static WIDE: RefCell<Wide> = RefCell::new(Wide::default());
+    /// An unpacked panel, and its products.
+    static WIDE: RefCell<(Wide, Vec<[f32; PANEL]>)> = RefCell::default();
 }
 
 /// A panel in the order of a layout.
@@ -83,11 +82,18 @@ pub(super) unsafe fn multiply(isa: Isa, source: Source, x: &QuantizedRows, place
         });
         return;
     }
-    WIDE.with_borrow_mut(|wide| {
+    WIDE.with_borrow_mut(|(wide, all)| {
         #[cfg(target_arch = "x86_64")]
         if let Isa::Avx2(proof) = isa {
-            // SAFETY: passed on.
-            return unsafe { multiply_groups(proof, source, x, place, wide) };
+            avx2_wide::widen(proof, source.layout, source.panel(), wide);
+            all.resize(x.rows(), [0.0; PANEL]);
+            avx2_wide::multiply(proof, wide, x, all);
+            for (token, sums) in all.iter().enumerate() {
+                // SAFETY: passed on.
+                let row = unsafe { place.row(token) };
+                row.copy_from_slice(&sums[..row.len()]);
+            }
+            return;
         }
         widen(isa, source.layout, source.panel(), wide);
         tiles(x, |start, inputs, sums| {
@@ -143,34 +149,6 @@ fn tiles(x: &QuantizedRows, mut multiply: impl FnMut(usize, &[Input], &mut [[f32
         let count = TILE.min(x.rows() - start);
         let inputs: [Input; TILE] = std::array::from_fn(|i| x.input(start + i.min(count - 1)));
         multiply(start, &inputs[..count], &mut sums[..count]);
-    }
-}
-
-/// As [`multiply`] for many rows, for an instruction set that takes the input by
-/// four.
-#[cfg(target_arch = "x86_64")]
-unsafe fn multiply_groups(
-    proof: Avx2,
-    source: Source,
-    x: &QuantizedRows,
-    place: Place,
-    wide: &mut Wide,
-) {
-    avx2_wide::widen(proof, source.layout, source.panel(), wide);
-    if place.column + PANEL <= place.width {
-        let room = (place.out.pointer(place.column), place.width);
-        // SAFETY: the caller answers for the columns, and the output was checked
-        // to have all rows.
-        return unsafe { avx2_wide::multiply(proof, wide, x, room) };
-    }
-    let mut all = vec![[0.0; PANEL]; x.rows()];
-    let start = all.as_flattened_mut().as_mut_ptr();
-    // SAFETY: this is the room, of this call alone.
-    unsafe { avx2_wide::multiply(proof, wide, x, (start, PANEL)) };
-    for (token, sums) in all.iter().enumerate() {
-        // SAFETY: passed on.
-        let row = unsafe { place.row(token) };
-        row.copy_from_slice(&sums[..row.len()]);
     }
 }
 
