@@ -8,7 +8,8 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::failure::Failure;
+use crate::auth::role::{Principal, Scope};
+use crate::failure::{Failure, Kind};
 use crate::state::App;
 
 /// The process answers
@@ -27,20 +28,27 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<Response, Failu
     if !app.drain.is_accepting() {
         return Err(Failure::unavailable("the server is stopping"));
     }
-    let loaded = app.ready()?;
-    let names = |served: Vec<String>| served;
-    let body = json!({
-        "status": "ready",
-        "models": names(loaded.generators.iter().map(|g| g.id.name.clone()).collect()),
-        "collections": names(loaded.collections.iter().map(|c| c.name.clone()).collect()),
-    });
-    Ok(Json(body).into_response())
+    app.ready()?;
+    // Nobody needs a key to ask this, so that it names neither models nor collections.
+    Ok(Json(json!({"status": "ready"})).into_response())
 }
 
 /// Numbers in the text format of Prometheus
+///
+/// They name keys and collections, so a key of some collections does not get them.
 #[utoipa::path(get, path = "/metrics", tag = "operations",
-    responses((status = 200, description = "Counters, histograms and gauges", body = String)))]
-pub(crate) async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
+    responses(
+        (status = 200, description = "Counters, histograms and gauges", body = String),
+        (status = 403, description = "The key is one of some collections only")))]
+pub(crate) async fn metrics(
+    State(app): State<Arc<App>>,
+    who: Principal,
+) -> Result<Response, Failure> {
+    if !who.may_grant(&Scope::All) {
+        let why = "numbers are of all collections, and this key is one of some: make a key \
+                   without --collection";
+        return Err(Failure::new(Kind::Forbidden, why));
+    }
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    (kind, app.metrics.text(&app))
+    Ok((kind, app.metrics.text(&app)).into_response())
 }

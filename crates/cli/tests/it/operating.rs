@@ -151,6 +151,26 @@ impl Server {
 }
 
 #[test]
+fn numbers_of_all_collections_are_not_for_a_key_of_one() {
+    let place = place();
+    let (_, secret) = key(&place, &[]);
+    let (_, narrow) = key(&place, &["--collection", "docs"]);
+    settings(&place, "", "");
+    let server = Server::start(&place, &[]);
+    let status = |path: &str, secret: &str| {
+        let request = server.agent.get(format!("{}{path}", server.url));
+        let request = request.header("authorization", format!("Bearer {secret}"));
+        let mut response = request.call().unwrap();
+        (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
+    };
+    assert_eq!(status("/metrics", &secret).0, 200);
+    let (refused, why) = status("/metrics", &narrow);
+    assert_eq!(refused, 403, "{why}");
+    assert!(why.contains("--collection"), "{why}");
+    assert_eq!(server.get("/ready"), (200, "{\"status\":\"ready\"}".to_owned()));
+}
+
+#[test]
 fn tokens_are_counted_by_key_as_replies_say_them_and_a_quota_of_them_holds() {
     let upstream = Fake::start(REPLY, Duration::ZERO);
     let place = place();

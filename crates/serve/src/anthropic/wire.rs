@@ -64,6 +64,7 @@ pub(crate) struct Said {
 /// A text, or blocks of one.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(untagged)]
+#[schema(as = AnthropicContent)]
 pub(crate) enum Content {
     Text(String),
     Blocks(Vec<Block>),
@@ -93,6 +94,7 @@ pub(crate) enum Block {
 
 /// A tool that the model may call.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
+#[schema(as = AnthropicWireTool)]
 pub(crate) struct WireTool {
     pub(crate) name: String,
     #[serde(default)]
@@ -104,6 +106,7 @@ pub(crate) struct WireTool {
 
 /// `auto`, `any`, `tool` with a name, or `none`.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
+#[schema(as = AnthropicChoice)]
 pub(crate) struct Choice {
     #[serde(rename = "type")]
     pub(crate) kind: String,
@@ -115,6 +118,7 @@ pub(crate) struct Choice {
 
 /// What `/v1/messages` gives.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = AnthropicMessage)]
 pub(crate) struct Message {
     pub(crate) id: String,
     #[serde(rename = "type")]
@@ -143,6 +147,7 @@ pub(crate) enum Written {
 /// Tokens read and written.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[expect(clippy::struct_field_names, reason = "the names of the wire")]
+#[schema(as = AnthropicUsage)]
 pub(crate) struct Usage {
     /// Tokens of the prompt that were read for this request.
     pub(crate) input_tokens: usize,

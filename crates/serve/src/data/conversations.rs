@@ -31,6 +31,7 @@ pub struct Conversation {
 
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ConversationMessage)]
 pub struct Message {
     /// `msg_` and hexadecimal digits.
     pub id: String,

@@ -18,7 +18,7 @@ use crate::failure::Failure;
 pub(crate) struct ResponsesRequest {
     /// An id of `/v1/models`.
     pub(super) model: String,
-    input: Input,
+    input: ResponsesInput,
     /// What the system says; not what it said before an earlier response.
     #[serde(default)]
     pub(super) instructions: Option<String>,
@@ -66,7 +66,7 @@ pub(crate) struct ResponsesRequest {
 /// A question, or items of a conversation.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(untagged)]
-enum Input {
+enum ResponsesInput {
     Text(String),
     Items(Vec<Value>),
 }
@@ -116,8 +116,10 @@ impl ResponsesRequest {
     /// The items of the request itself.
     pub(super) fn items(&self) -> Result<Vec<Value>, Failure> {
         let items = match &self.input {
-            Input::Text(text) => vec![json!({"type": "message", "role": "user", "content": text})],
-            Input::Items(items) => items.clone(),
+            ResponsesInput::Text(text) => {
+                vec![json!({"type": "message", "role": "user", "content": text})]
+            }
+            ResponsesInput::Items(items) => items.clone(),
         };
         if items.is_empty() {
             return Err(Failure::invalid("input", "`input` is empty"));
