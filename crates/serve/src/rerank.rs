@@ -18,6 +18,7 @@ use crate::encoding::{self, TooLong};
 use crate::failure::{Failure, Shape};
 use crate::router::in_shape;
 use crate::state::App;
+use crate::vectors::cosine;
 
 /// The documented part of this module.
 #[derive(OpenApi)]
@@ -146,7 +147,10 @@ async fn scores(
     let embedder = app.embedder(model)?;
     let asked = encoding::embed((app, call), &embedder, TextRole::Query, vec![query]).await?;
     let found = encoding::embed((app, call), &embedder, TextRole::Document, texts).await?;
-    let query = &asked.results[0];
-    let cosine = |vector: &Vec<f32>| query.iter().zip(vector).map(|(a, b)| a * b).sum();
-    Ok((found.results.iter().map(cosine).collect(), asked.tokens + found.tokens))
+    // A vector of length 0 is near nothing.
+    let near = |vector: &Vec<f32>| match cosine(&asked.results[0], vector) {
+        cosine if cosine.is_nan() => 0.0,
+        cosine => cosine,
+    };
+    Ok((found.results.iter().map(near).collect(), asked.tokens + found.tokens))
 }

@@ -1,6 +1,7 @@
 //! A change of settings: as it is asked for, and as it stands in `plumb.toml`.
 
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use plumb_retrieve::Mode;
@@ -74,8 +75,29 @@ pub(super) fn write(
     {
         text = with_line(&text, "retrieval", "mode", "\"fused\"");
     }
-    std::fs::write(&path, text).with_context(|| format!("cannot write `{}`", path.display()))?;
+    replace(&path, &text).with_context(|| format!("cannot write `{}`", path.display()))?;
     Ok(path.display().to_string())
+}
+
+/// Puts `text` in the place of a file at once: whoever is interrupted, or reads
+/// meanwhile, has the old settings or the new ones.
+fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    // A link stays one.
+    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let unfinished = path.with_extension(format!("toml.{}", std::process::id()));
+    let written = (|| {
+        let mut file = std::fs::File::create(&unfinished)?;
+        if let Ok(old) = std::fs::metadata(&path) {
+            file.set_permissions(old.permissions())?;
+        }
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&unfinished, &path)
+    })();
+    if written.is_err() {
+        let _ = std::fs::remove_file(&unfinished);
+    }
+    written
 }
 
 /// `text` with `key = value` in `section`: in the place of the key, also of one that is
@@ -142,6 +164,20 @@ mod tests {
         assert!(
             with_line(text, "answer", "threshold", "1.0").ends_with("[answer]\nthreshold = 1.0\n")
         );
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_a_link_to_it_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("plumb.toml"), folder.path().join("link.toml"));
+        std::fs::write(&path, "a = 1\n").unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        replace(&link, "a = 2\n").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "a = 2\n");
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+        replace(&folder.path().join("new.toml"), "a = 3\n").unwrap();
+        assert!(replace(&folder.path().join("none/plumb.toml"), "").is_err());
     }
 
     #[test]
