@@ -82,6 +82,13 @@ impl KvCache {
         self.layers.iter().map(KeyValues::bytes).sum()
     }
 
+    /// What tells each page of tokens from any other that lives, and the tokens that
+    /// it takes the memory of.
+    pub fn pages(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        // All layers have pages of the same tokens.
+        self.layers.first().into_iter().flat_map(KeyValues::pages)
+    }
+
     /// Forgets the tokens from `len` on, so that another continuation can be
     /// read.
     pub fn truncate(&mut self, len: usize) {

@@ -1,18 +1,27 @@
 //! What was read before: a radix tree of token sequences.
 //!
 //! A node stands for the tokens on the way to it and holds their keys and
-//! values. Keys and values are shared between nodes, and with the sequences
-//! that run, so that the tree holds every token once.
+//! values, in pages that nodes share with each other and with the sequences that
+//! run. What branches off within a page has a copy of it, so that the tree is
+//! limited by its pages and not by its tokens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// What a node holds: the state after some tokens.
 pub(super) trait State: Clone {
     /// Forgets the tokens from `len` on.
     fn truncate(&mut self, len: usize);
+
+    /// What tells each of its pages from others, and the tokens that it takes the
+    /// memory of.
+    fn pages(&self) -> impl Iterator<Item = (usize, usize)>;
 }
 
 impl State for plumb_model::KvCache {
+    fn pages(&self) -> impl Iterator<Item = (usize, usize)> {
+        plumb_model::KvCache::pages(self)
+    }
+
     fn truncate(&mut self, len: usize) {
         plumb_model::KvCache::truncate(self, len);
     }
@@ -30,7 +39,7 @@ struct Node<S> {
     used: u64,
 }
 
-/// Sequences with the states after them, up to a number of tokens.
+/// Sequences with the states after them, up to the memory of a number of tokens.
 #[derive(Debug)]
 pub(super) struct PrefixTree<S> {
     root: Node<S>,
@@ -41,8 +50,8 @@ pub(super) struct PrefixTree<S> {
 }
 
 impl<S: State> PrefixTree<S> {
-    /// An empty tree for at most `limit` tokens; `empty` is the state before
-    /// the first token.
+    /// An empty tree for the memory of at most `limit` tokens; `empty` is the state
+    /// before the first token.
     pub(super) fn new(empty: S, limit: usize) -> Self {
         let root = Node { edge: Vec::new(), children: BTreeMap::new(), state: empty, used: 0 };
         Self { root, tokens: 0, limit, clock: 0 }
@@ -87,10 +96,17 @@ impl<S: State> PrefixTree<S> {
         self.shrink(self.limit);
     }
 
-    /// Forgets what was used least recently until at most `limit` tokens are
-    /// held.
+    /// Tokens that all pages take the memory of.
+    pub(super) fn room(&self) -> usize {
+        let mut pages = HashMap::new();
+        self.root.list_pages(&mut pages);
+        pages.values().sum()
+    }
+
+    /// Forgets what was used least recently until the memory of at most `limit`
+    /// tokens is held.
     pub(super) fn shrink(&mut self, limit: usize) {
-        while limit < self.tokens {
+        while self.tokens != 0 && limit < self.room() {
             let oldest = self.root.oldest_leaf();
             self.tokens -= self.root.remove_leaf(oldest);
         }
@@ -100,8 +116,13 @@ impl<S: State> PrefixTree<S> {
 impl<S: State> Node<S> {
     /// Adds `tokens`, of which those before `known` lead here; returns how many
     /// tokens the tree holds more.
+    ///
+    /// The nodes on the way take over the pages of `state`, which are equal to
+    /// theirs and are then held once.
     fn insert(&mut self, (tokens, known): (&[u32], usize), state: S, now: u64) -> usize {
         self.used = now;
+        self.state = state.clone();
+        self.state.truncate(known);
         let Some(first) = tokens.get(known) else { return 0 };
         let Some(child) = self.children.get_mut(first) else {
             let edge = tokens[known..].to_vec();
@@ -127,6 +148,12 @@ impl<S: State> Node<S> {
         let state = std::mem::replace(&mut self.state, state);
         let below = Self { children, state, used: self.used, edge: rest };
         self.children.insert(below.edge[0], below);
+    }
+
+    /// Adds the pages of this node and of those below.
+    fn list_pages(&self, pages: &mut HashMap<usize, usize>) {
+        pages.extend(self.state.pages());
+        self.children.values().for_each(|child| child.list_pages(pages));
     }
 
     /// When the leaf that was used least recently was used.
@@ -156,15 +183,59 @@ pub(super) fn common(a: &[u32], b: &[u32]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
 
-    /// The state after tokens is these tokens.
+    /// The state after tokens is these tokens, each on a page of its own.
     impl State for Vec<u32> {
         fn truncate(&mut self, len: usize) {
             Vec::truncate(self, len);
         }
+
+        fn pages(&self) -> impl Iterator<Item = (usize, usize)> {
+            let digits = |all: usize, &token: &u32| all * 10 + token as usize + 1;
+            (1..=self.len()).map(move |len| (self[..len].iter().fold(0, digits), 1))
+        }
+    }
+
+    /// The same on pages of four, which copies share until one of them grows.
+    #[derive(Clone, Default)]
+    struct Paged {
+        len: usize,
+        pages: Vec<Arc<Vec<u32>>>,
+    }
+
+    impl Paged {
+        fn push(&mut self, token: u32) {
+            if self.len.is_multiple_of(4) {
+                self.pages.push(Arc::default());
+            }
+            let page = Arc::make_mut(self.pages.last_mut().unwrap());
+            page.truncate(self.len % 4);
+            page.push(token);
+            self.len += 1;
+        }
+    }
+
+    impl State for Paged {
+        fn truncate(&mut self, len: usize) {
+            self.len = len.min(self.len);
+            self.pages.truncate(self.len.div_ceil(4));
+        }
+
+        fn pages(&self) -> impl Iterator<Item = (usize, usize)> {
+            self.pages.iter().map(|page| (Arc::as_ptr(page).addr(), 4))
+        }
+    }
+
+    /// Reads `tokens` as a sequence does: on from what is known.
+    fn read(tree: &mut PrefixTree<Paged>, tokens: &[u32]) -> Paged {
+        let (mut state, known) = tree.find(tokens);
+        tokens[known..].iter().for_each(|&token| state.push(token));
+        state
     }
 
     fn distinct_prefixes(sequences: &[Vec<u32>]) -> usize {
@@ -207,6 +278,38 @@ mod tests {
             tree.shrink(0);
             prop_assert_eq!((tree.tokens(), tree.root.children.len()), (0, 0));
         }
+    }
+
+    proptest! {
+        #[test]
+        fn the_memory_of_pages_keeps_to_the_limit(
+            sequences in prop::collection::vec(prop::collection::vec(0_u32..3, 1..12), 0..30),
+            limit in 12_usize..60,
+        ) {
+            let mut tree = PrefixTree::new(Paged::default(), limit);
+            for sequence in &sequences {
+                let state = read(&mut tree, sequence);
+                tree.insert(sequence, state);
+                prop_assert!(tree.room() <= limit);
+                let (state, known) = tree.find(sequence);
+                let held: Vec<u32> = state.pages.iter().flat_map(|page| page.iter().copied()).collect();
+                prop_assert_eq!(&held[..known], &sequence[..known]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_prompt_and_what_was_written_after_it_share_their_pages() {
+        let mut tree = PrefixTree::new(Paged::default(), 100);
+        let mut state = read(&mut tree, &[1, 2, 3, 4, 5, 6]);
+        tree.insert(&[1, 2, 3, 4, 5, 6], state.clone());
+        state.push(7);
+        tree.insert(&[1, 2, 3, 4, 5, 6, 7], state);
+        assert_eq!((tree.tokens(), tree.room()), (7, 8));
+        // Another continuation copies the page in which it begins.
+        let state = read(&mut tree, &[1, 2, 3, 4, 5, 8]);
+        tree.insert(&[1, 2, 3, 4, 5, 8], state);
+        assert_eq!((tree.tokens(), tree.room()), (8, 12));
     }
 
     #[test]

@@ -77,6 +77,9 @@ impl Scales<'_> {
     }
 }
 
+/// Tiles by which a page grows; a page is a multiple of it.
+const GROWTH: usize = 4;
+
 /// Tokens that are added to a page, and where.
 struct New<'a> {
     /// Shape (T, K, E).
@@ -153,6 +156,15 @@ impl KeyValues {
     /// Bytes of the pages.
     pub fn bytes(&self) -> usize {
         self.pages.iter().map(|page| page.keys.bytes() + page.values.bytes()).sum()
+    }
+
+    /// What tells each page from any other that lives, and the positions that it
+    /// takes the memory of.
+    pub fn pages(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let tile = self.heads * self.head_width * LANES;
+        let positions =
+            move |page: &Page| (page.keys.len() / tile).next_multiple_of(GROWTH) * LANES;
+        self.pages.iter().map(move |page| (Arc::as_ptr(page).addr(), positions(page)))
     }
 
     /// What scores of keys in `tiles` of a head are to be multiplied by, if
@@ -261,6 +273,15 @@ impl Store {
         }
     }
 
+    /// Numbers of keys or values.
+    fn len(&self) -> usize {
+        match self {
+            Self::F32(numbers) => numbers.len(),
+            Self::F16(numbers) => numbers.len(),
+            Self::Q8 { numbers, .. } => numbers.len(),
+        }
+    }
+
     fn bytes(&self) -> usize {
         match self {
             Self::F32(numbers) => size_of_val(&**numbers),
@@ -310,7 +331,15 @@ fn place<T: Copy + Default + Send, F: Fn(f32) -> T>(
 ) {
     let token_width = new.heads * new.width;
     let end = new.first + new.numbers.len() / token_width;
-    kept.resize(kept.len().max(end.div_ceil(LANES) * new.heads * new.tile), T::default());
+    let tiles = end.div_ceil(LANES);
+    let len = kept.len().max(tiles * new.heads * new.tile);
+    if kept.capacity() < len {
+        // Not twice as much, as vectors grow by themselves: a page is no longer than
+        // a segment, and there are many.
+        let most = tiles.next_multiple_of(GROWTH) * new.heads * new.tile;
+        kept.reserve_exact(most - kept.len());
+    }
+    kept.resize(len, T::default());
     let first_tile = new.first / LANES;
     let tiles = &mut kept[first_tile * new.heads * new.tile..];
     pool.for_parts(tiles, new.heads * new.tile, &|tile, heads| {
@@ -382,6 +411,28 @@ mod tests {
             Store::F16(_) | Store::Q8 { .. } => unreachable!("the test stores floats"),
         };
         cache.pages.iter().map(copied).collect()
+    }
+
+    #[test]
+    fn a_page_takes_the_memory_that_it_says() {
+        let pool = Pool::new(std::num::NonZeroUsize::MIN);
+        for stored in [CacheType::F32, CacheType::F16, CacheType::Q8] {
+            let mut cache = KeyValues::new(2, 8, stored);
+            for _ in 0..SEGMENT + 70 {
+                cache.push(&pool, &[1.0; 16], &[1.0; 16]);
+                for (page, (_, positions)) in cache.pages.iter().zip(cache.pages()) {
+                    let room = match &page.keys {
+                        Store::F32(numbers) => numbers.capacity(),
+                        Store::F16(numbers) => numbers.capacity(),
+                        Store::Q8 { numbers, .. } => numbers.capacity(),
+                    };
+                    assert_eq!(room, positions * 16);
+                }
+            }
+            assert_eq!(cache.pages().map(|(_, positions)| positions).sum::<usize>(), SEGMENT + 128);
+            let copy = cache.clone();
+            assert!(copy.pages().eq(cache.pages()));
+        }
     }
 
     #[test]
