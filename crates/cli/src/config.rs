@@ -284,7 +284,10 @@ pub const DEFAULT_GENERATOR: &str = "qwen2.5-coder-0.5b-instruct";
 impl Config {
     /// Combines the file with flags and the machine's number of cores.
     pub fn resolve(file: File, overrides: &Overrides, cores: usize) -> Result<Self> {
-        let dense_weight = file.retrieval.dense_weight.unwrap_or(0.6);
+        let named = file.retrieval.fusion.unwrap_or(FusionName::Covered);
+        // Where sums are weighted, the best weights are higher.
+        let usual = if named == FusionName::Weighted { 0.6 } else { 0.5 };
+        let dense_weight = file.retrieval.dense_weight.unwrap_or(usual);
         if !(0.0..=1.0).contains(&dense_weight) {
             bail!("`retrieval.dense_weight` is {dense_weight}; it must be in 0.0..=1.0");
         }
@@ -292,7 +295,7 @@ impl Config {
         if !(0.0..=1.0).contains(&threshold) {
             bail!("`answer.threshold` is {threshold}; it must be in 0.0..=1.0");
         }
-        let fusion = match file.retrieval.fusion.unwrap_or(FusionName::Weighted) {
+        let fusion = match named {
             FusionName::Weighted => Fusion::Weighted { dense_weight },
             FusionName::Covered => Fusion::Covered { dense_weight },
             FusionName::ReciprocalRank => Fusion::ReciprocalRank { k: 60.0 },
@@ -451,8 +454,8 @@ pub const TEMPLATE: &str = r#"# Settings of this project. Every key is optional;
 
 [retrieval]
 # mode = "fused"                    # fused | dense | lexical
-# fusion = "weighted"               # weighted | covered | reciprocal-rank
-# dense_weight = 0.6                # 1 is vectors alone, 0 is BM25 alone
+# fusion = "covered"                # covered | weighted | reciprocal-rank
+# dense_weight = 0.5                # 1 is vectors alone, 0 is BM25 alone
 # top_k = 8                         # passages whose sentences may be quoted
 
 [answer]

@@ -1,7 +1,7 @@
 //! `plumb search`: passages with their ranks and both scores.
 
 use anyhow::{Result, bail};
-use plumb_retrieve::{Bm25, Filter, Fusion, Hit, Mode, Query};
+use plumb_retrieve::{Bm25, Filter, Hit, Mode, Query};
 use plumb_store::Snapshot;
 use serde_json::json;
 
@@ -67,7 +67,6 @@ pub fn run(args: &SearchArgs, context: &Context) -> Result<Exit> {
 }
 
 fn mode(args: &SearchArgs, setting: Mode) -> Result<Mode> {
-    let weighted = |dense_weight| Mode::Fused(Fusion::Weighted { dense_weight });
     let alone = |name: &str, mode| match args.dense_weight {
         Some(weight) => bail!(
             "--dense-weight is {weight}, but --mode {name} fuses nothing: leave one of the two out"
@@ -77,11 +76,10 @@ fn mode(args: &SearchArgs, setting: Mode) -> Result<Mode> {
     Ok(match (args.mode, args.dense_weight) {
         (Some(ModeName::Dense), _) => alone("dense", Mode::Dense)?,
         (Some(ModeName::Lexical), _) => alone("lexical", Mode::Lexical)?,
-        (Some(ModeName::Fused) | None, Some(weight)) => weighted(weight),
-        (Some(ModeName::Fused), None) => match setting {
-            Mode::Fused(_) => setting,
-            Mode::Dense | Mode::Lexical => Mode::default(),
-        },
+        (Some(ModeName::Fused) | None, Some(weight)) => {
+            Mode::Fused(setting.fusion().with_weight(weight))
+        }
+        (Some(ModeName::Fused), None) => Mode::Fused(setting.fusion()),
         (None, None) => setting,
     })
 }

@@ -50,9 +50,32 @@ pub enum Fusion {
     ReciprocalRank { k: f32 },
 }
 
+impl Fusion {
+    /// The same way to fuse with another weight; that of the default for one that
+    /// has none.
+    #[must_use]
+    pub fn with_weight(self, dense_weight: f32) -> Self {
+        match self {
+            Self::Weighted { .. } => Self::Weighted { dense_weight },
+            Self::Covered { .. } | Self::ReciprocalRank { .. } => Self::Covered { dense_weight },
+        }
+    }
+}
+
 impl Default for Fusion {
     fn default() -> Self {
-        Self::Weighted { dense_weight: 0.6 }
+        Self::Covered { dense_weight: 0.5 }
+    }
+}
+
+impl Mode {
+    /// How searches are fused; the default where one stands alone.
+    #[must_use]
+    pub fn fusion(self) -> Fusion {
+        match self {
+            Self::Fused(fusion) => fusion,
+            Self::Dense | Self::Lexical => Fusion::default(),
+        }
     }
 }
 

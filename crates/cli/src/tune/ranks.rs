@@ -55,10 +55,7 @@ pub(super) fn of(
     let embedder = LoadedEmbedder::load(&located, project.config.threads)?.embedder;
     let vectors = questions.iter().map(|question| embedder.embed_query(&question.text));
     let vectors: Vec<Vec<f32>> = vectors.collect::<Result<_, _>>()?;
-    let fusion: fn(f32) -> Fusion = match project.config.mode {
-        Mode::Fused(Fusion::Covered { .. }) => |dense_weight| Fusion::Covered { dense_weight },
-        _ => |dense_weight| Fusion::Weighted { dense_weight },
-    };
+    let fusion = project.config.mode.fusion();
     let asked = Asked { questions, vectors: &vectors, fusion, context };
     let mut all = Vec::with_capacity(ways.len());
     for ways in ways.chunk_by(|a, b| a.chunking == b.chunking) {
@@ -93,7 +90,7 @@ struct Asked<'a> {
     questions: &'a [Labelled],
     vectors: &'a [Vec<f32>],
     /// The project's, with a weight of the vectors.
-    fusion: fn(f32) -> Fusion,
+    fusion: Fusion,
     context: &'a Context,
 }
 
@@ -114,7 +111,7 @@ impl Asked<'_> {
                     terms: &terms,
                     vector: Some(vector),
                     top_k: DEPTH,
-                    mode: Mode::Fused((self.fusion)(way.choice.dense_weight)),
+                    mode: Mode::Fused(self.fusion.with_weight(way.choice.dense_weight)),
                     bm25: Bm25::default(),
                     filter: None,
                 };

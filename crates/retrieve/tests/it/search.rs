@@ -25,7 +25,7 @@ fn each_mode_orders_by_its_own_score() {
     let run = |mode| search(&snapshot, &query(&terms, Some(&[1.0, 0.0]), mode)).unwrap();
     assert_eq!(uris(&run(Mode::Dense)), ["b.md", "a.md", "c.pdf"]);
     assert_eq!(uris(&run(Mode::Lexical)), ["c.pdf", "b.md"]);
-    let fused = run(Mode::default());
+    let fused = run(Mode::Fused(Fusion::Weighted { dense_weight: 0.6 }));
     assert_eq!(uris(&fused), ["b.md", "c.pdf", "a.md"]);
     let hit: &Hit = &fused[1];
     assert_eq!((hit.rank, hit.dense_rank, hit.lexical_rank), (2, Some(3), Some(1)));

@@ -47,7 +47,7 @@ impl Library for Served {
             terms: &collection.analyzer.terms(query),
             vector: Some(&vector),
             top_k: limit,
-            mode: Mode::default(),
+            mode: collection.settings().resolve().map_or(Mode::default(), |set| set.mode),
             bm25: Bm25::default(),
             filter: None,
         };

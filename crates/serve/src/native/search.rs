@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::routing::post;
 use axum::{Json, Router};
 use plumb_index::address::short_name;
-use plumb_retrieve::{Bm25, Filter, Fusion, Hit, Mode, Query};
+use plumb_retrieve::{Bm25, Filter, Hit, Mode, Query};
 use plumb_store::Snapshot;
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
@@ -164,9 +164,10 @@ fn found(
     call: &Allowance,
 ) -> Result<Hits, Failure> {
     let top_k = within("top_k", request.top_k, (1, MOST))?.unwrap_or(10);
+    let set = collection.settings().resolve().map_or(Mode::default(), |set| set.mode);
     let mode = match within("dense_weight", request.dense_weight, (0.0, 1.0))? {
-        Some(dense_weight) => Mode::Fused(Fusion::Weighted { dense_weight }),
-        None => collection.settings().resolve().map_or(Mode::default(), |set| set.mode),
+        Some(weight) => Mode::Fused(set.fusion().with_weight(weight)),
+        None => set,
     };
     let filter = request.r#where.as_deref().map(Filter::parse).transpose();
     let filter = filter.map_err(|error| bad_filter(&error))?;
