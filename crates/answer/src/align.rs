@@ -8,7 +8,7 @@
 
 use plumb_text::Analyzer;
 
-use crate::words::{is_function_word, is_relation_word, written_words};
+use crate::words::{is_function_word, is_relation_word, is_word_byte, number_at};
 
 /// A word of the claim that stands where the quote has another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,9 +59,12 @@ pub(crate) fn swap(
 const PRONOUNS: &[&str] = &["he", "it", "its", "she", "that", "their", "these", "they", "this"];
 
 fn tokens<'t>(text: &'t str, analyzer: &Analyzer, plain: &dyn Fn(&str) -> bool) -> Vec<Token<'t>> {
-    written_words(text)
+    pieces(text)
         .enumerate()
-        .map(|(position, written)| {
+        .map(|(position, (written, number))| {
+            if let Some(key) = number {
+                return Token { written, key, carries: true };
+            }
             let lower = written.to_lowercase();
             let terms = analyzer.terms(written);
             let relates = is_relation_word(&lower);
@@ -75,6 +78,27 @@ fn tokens<'t>(text: &'t str, analyzer: &Analyzer, plain: &dyn Fn(&str) -> bool) 
             Token { written, key, carries }
         })
         .collect()
+}
+
+/// Words of `text` as they are written, and numbers, each whole and with its value:
+/// of `2.0` and `1.2` the digit in common says nothing.
+fn pieces(text: &str) -> impl Iterator<Item = (&str, Option<String>)> {
+    let is_word = |at: usize| text.as_bytes().get(at).is_some_and(|&byte| is_word_byte(byte));
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        while at < text.len() && !is_word(at) {
+            at += 1;
+        }
+        let start = at;
+        if let Some((number, end)) = number_at(text, start).filter(|(_, end)| !is_word(*end)) {
+            at = end;
+            return Some((&text[start..end], Some(number)));
+        }
+        while is_word(at) {
+            at += 1;
+        }
+        (start < at).then(|| (&text[start..at], None))
+    })
 }
 
 /// Pairs of positions of one longest common subsequence, which prefers to match
@@ -135,6 +159,22 @@ mod tests {
             quote,
             Some(("after", "before")),
         );
+    }
+
+    #[test]
+    fn a_number_is_one_piece() {
+        let quote = "They are rex for release 1.2, bo for release 1.3.x, hamm for release 2.0.";
+        check(
+            "They are rex for release 2.0, bo for release 1.3.x, hamm for release 2.0.",
+            quote,
+            Some(("2.0", "1.2")),
+        );
+        check(
+            "They are rex for release 1.2, bo for release 1.3.x, hamm for release 1.2.",
+            quote,
+            Some(("1.2", "2.0")),
+        );
+        check("The 3rd costs 1,000 dollars.", "The 3rd costs 1000.0 dollars.", None);
     }
 
     #[test]
