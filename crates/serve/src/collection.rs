@@ -10,6 +10,7 @@ use plumb_answer::{
 };
 use plumb_index::{Chunking, Made, Unread, UnreadFile};
 use plumb_infer::{ChunkStore, Embedder, Reuse, Sampling, VectorStore};
+use plumb_retrieve::Mode;
 use plumb_store::{Journal, Reader, Snapshot, SnapshotInfo, Store};
 use plumb_text::Analyzer;
 use tokio::runtime::Handle;
@@ -118,6 +119,11 @@ impl Collection {
     /// How questions are answered now.
     pub fn settings(&self) -> Arc<StoredSettings> {
         self.settings.get()
+    }
+
+    /// How passages are searched for now.
+    pub fn mode(&self) -> Mode {
+        self.settings().resolve().map_or(Mode::default(), |set| set.mode)
     }
 
     /// How questions would be answered under `new`, as far as that needs no

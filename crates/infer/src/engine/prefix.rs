@@ -45,6 +45,9 @@ pub(super) struct PrefixTree<S> {
     root: Node<S>,
     /// Tokens on all edges.
     tokens: usize,
+    /// Tokens that all pages take the memory of: the engine asks at every step, and
+    /// it changes only with the nodes.
+    room: usize,
     limit: usize,
     clock: u64,
 }
@@ -54,7 +57,7 @@ impl<S: State> PrefixTree<S> {
     /// before the first token.
     pub(super) fn new(empty: S, limit: usize) -> Self {
         let root = Node { edge: Vec::new(), children: BTreeMap::new(), state: empty, used: 0 };
-        Self { root, tokens: 0, limit, clock: 0 }
+        Self { root, tokens: 0, room: 0, limit, clock: 0 }
     }
 
     /// Tokens held.
@@ -93,22 +96,17 @@ impl<S: State> PrefixTree<S> {
         }
         self.clock += 1;
         self.tokens += self.root.insert((tokens, 0), state, self.clock);
+        self.room = self.root.room();
         self.shrink(self.limit);
-    }
-
-    /// Tokens that all pages take the memory of.
-    pub(super) fn room(&self) -> usize {
-        let mut pages = HashMap::new();
-        self.root.list_pages(&mut pages);
-        pages.values().sum()
     }
 
     /// Forgets what was used least recently until the memory of at most `limit`
     /// tokens is held.
     pub(super) fn shrink(&mut self, limit: usize) {
-        while self.tokens != 0 && limit < self.room() {
+        while self.tokens != 0 && limit < self.room {
             let oldest = self.root.oldest_leaf();
             self.tokens -= self.root.remove_leaf(oldest);
+            self.room = self.root.room();
         }
     }
 }
@@ -148,6 +146,13 @@ impl<S: State> Node<S> {
         let state = std::mem::replace(&mut self.state, state);
         let below = Self { children, state, used: self.used, edge: rest };
         self.children.insert(below.edge[0], below);
+    }
+
+    /// Tokens that the pages of this node and of those below take the memory of.
+    fn room(&self) -> usize {
+        let mut pages = HashMap::new();
+        self.list_pages(&mut pages);
+        pages.values().sum()
     }
 
     /// Adds the pages of this node and of those below.
@@ -290,7 +295,8 @@ mod tests {
             for sequence in &sequences {
                 let state = read(&mut tree, sequence);
                 tree.insert(sequence, state);
-                prop_assert!(tree.room() <= limit);
+                prop_assert!(tree.room <= limit);
+                prop_assert_eq!(tree.room, tree.root.room());
                 let (state, known) = tree.find(sequence);
                 let held: Vec<u32> = state.pages.iter().flat_map(|page| page.iter().copied()).collect();
                 prop_assert_eq!(&held[..known], &sequence[..known]);
@@ -305,11 +311,11 @@ mod tests {
         tree.insert(&[1, 2, 3, 4, 5, 6], state.clone());
         state.push(7);
         tree.insert(&[1, 2, 3, 4, 5, 6, 7], state);
-        assert_eq!((tree.tokens(), tree.room()), (7, 8));
+        assert_eq!((tree.tokens(), tree.room), (7, 8));
         // Another continuation copies the page in which it begins.
         let state = read(&mut tree, &[1, 2, 3, 4, 5, 8]);
         tree.insert(&[1, 2, 3, 4, 5, 8], state);
-        assert_eq!((tree.tokens(), tree.room()), (8, 12));
+        assert_eq!((tree.tokens(), tree.room), (8, 12));
     }
 
     #[test]

@@ -74,13 +74,13 @@ impl Place<'_> {
 /// # Safety
 /// Nobody else may use the panel's columns of the output meanwhile.
 pub(super) unsafe fn multiply(isa: Isa, source: Source, x: &QuantizedRows, place: Place) {
+    let put = |token, sums: &[f32; PANEL]| {
+        // SAFETY: passed on.
+        let row = unsafe { place.row(token) };
+        row.copy_from_slice(&sums[..row.len()]);
+    };
     if x.rows() <= FEW || isa == Isa::Scalar {
-        few_products(isa, source, x, |token, sums| {
-            // SAFETY: passed on.
-            let row = unsafe { place.row(token) };
-            row.copy_from_slice(&sums[..row.len()]);
-        });
-        return;
+        return few_products(isa, source, x, put);
     }
     WIDE.with_borrow_mut(|(wide, all)| {
         #[cfg(target_arch = "x86_64")]
@@ -88,21 +88,12 @@ pub(super) unsafe fn multiply(isa: Isa, source: Source, x: &QuantizedRows, place
             avx2_wide::widen(proof, source.layout, source.panel(), wide);
             all.resize(x.rows(), [0.0; PANEL]);
             avx2_wide::multiply(proof, wide, x, all);
-            for (token, sums) in all.iter().enumerate() {
-                // SAFETY: passed on.
-                let row = unsafe { place.row(token) };
-                row.copy_from_slice(&sums[..row.len()]);
-            }
-            return;
+            return all.iter().enumerate().for_each(|(token, sums)| put(token, sums));
         }
         widen(isa, source.layout, source.panel(), wide);
         tiles(x, |start, inputs, sums| {
             wide_products(isa, wide, inputs, sums);
-            for (i, sums) in sums.iter().enumerate() {
-                // SAFETY: passed on.
-                let row = unsafe { place.row(start + i) };
-                row.copy_from_slice(&sums[..row.len()]);
-            }
+            sums.iter().enumerate().for_each(|(i, sums)| put(start + i, sums));
         });
     });
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use plumb_answer::Citation;
-use plumb_retrieve::{Bm25, Mode, Query};
+use plumb_retrieve::{Bm25, Query};
 use plumb_store::Snapshot;
 use serde_json::{Value, json};
 
@@ -47,7 +47,7 @@ impl Library for Served {
             terms: &collection.analyzer.terms(query),
             vector: Some(&vector),
             top_k: limit,
-            mode: collection.settings().resolve().map_or(Mode::default(), |set| set.mode),
+            mode: collection.mode(),
             bm25: Bm25::default(),
             filter: None,
         };

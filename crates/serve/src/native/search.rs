@@ -164,10 +164,9 @@ fn found(
     call: &Allowance,
 ) -> Result<Hits, Failure> {
     let top_k = within("top_k", request.top_k, (1, MOST))?.unwrap_or(10);
-    let set = collection.settings().resolve().map_or(Mode::default(), |set| set.mode);
     let mode = match within("dense_weight", request.dense_weight, (0.0, 1.0))? {
-        Some(weight) => Mode::Fused(set.fusion().with_weight(weight)),
-        None => set,
+        Some(weight) => Mode::Fused(collection.mode().fusion().with_weight(weight)),
+        None => collection.mode(),
     };
     let filter = request.r#where.as_deref().map(Filter::parse).transpose();
     let filter = filter.map_err(|error| bad_filter(&error))?;
