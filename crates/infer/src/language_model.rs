@@ -367,10 +367,10 @@ impl LanguageModel {
         &self,
         sequence: &mut Sequence,
         writer: &mut Writer<'_>,
-        logits: Vec<f32>,
+        mut logits: Vec<f32>,
     ) -> Result<Finish, Error> {
         let prompt = sequence.tokens.len();
-        let mut ended = writer.start(logits)?;
+        let mut ended = writer.start(&mut logits)?;
         loop {
             sequence.cache.truncate(writer.kept());
             if let Some(finish) = ended {
@@ -379,12 +379,13 @@ impl LanguageModel {
             }
             let (tokens, wanted) = writer.next_read(true);
             let start = Instant::now();
-            let logits = self.forward(&mut sequence.cache, &tokens, wanted)?;
+            let run = Run { tokens: &tokens, cache: &mut sequence.cache, logits: wanted };
+            self.decoder.forward_to(&self.pool, run, &mut logits)?;
             // A pass over forced tokens does without the logits of most.
             if wanted.count(tokens.len()) == tokens.len() {
                 self.costs().learn(tokens.len(), start.elapsed());
             }
-            ended = writer.go_on(logits)?;
+            ended = writer.go_on(&mut logits)?;
         }
     }
 
@@ -455,9 +456,14 @@ impl LanguageModel {
         Ok(self.decoder.forward(&self.pool, tokens, cache, logits)?)
     }
 
-    /// Reads the tokens of several sequences in one pass.
-    pub(crate) fn forward_all(&self, runs: &mut [Run<'_>]) -> Result<Vec<f32>, Error> {
-        Ok(self.decoder.forward_all(&self.pool, runs)?)
+    /// Reads the tokens of several sequences in one pass, with the logits in place
+    /// of what is in `out`.
+    pub(crate) fn forward_all(
+        &self,
+        runs: &mut [Run<'_>],
+        out: &mut Vec<f32>,
+    ) -> Result<(), Error> {
+        Ok(self.decoder.forward_all(&self.pool, runs, out)?)
     }
 
     pub(crate) fn decoder(&self) -> &Decoder {

@@ -126,6 +126,7 @@ impl LanguageModel {
         readings: &mut [Reading<'_>],
         use_logits: &mut dyn FnMut(usize, usize, &[f32]),
     ) -> Result<(), Error> {
+        let mut logits = Vec::new();
         loop {
             let parts = parts(readings);
             if parts.is_empty() {
@@ -142,7 +143,7 @@ impl LanguageModel {
                     });
                 }
             }
-            let logits = self.forward_all(&mut runs)?;
+            self.forward_all(&mut runs, &mut logits)?;
             let rows: usize = parts.iter().map(|part| part.logits).sum();
             let mut rows = logits.chunks_exact((logits.len() / rows.max(1)).max(1));
             for part in &parts {

@@ -77,12 +77,11 @@ impl<'a> Writer<'a> {
 
     /// Writes as far as the `logits` after the prompt allow; `Some` if that is
     /// all.
-    pub(crate) fn start(&mut self, logits: Vec<f32>) -> Result<Option<Finish>, Error> {
+    pub(crate) fn start(&mut self, logits: &mut [f32]) -> Result<Option<Finish>, Error> {
         if self.left == 0 {
             return Ok(Some(Finish::Length));
         }
-        self.draft.fill(logits);
-        self.write()
+        self.go_on(logits)
     }
 
     /// What the model is to read, and which logits after the last of these tokens it
@@ -114,13 +113,6 @@ impl<'a> Writer<'a> {
         Logits::Tail(count)
     }
 
-    /// Goes on with the `logits` that [`next_read`](Self::next_read) asked for;
-    /// `Some` if the text ended.
-    pub(crate) fn go_on(&mut self, logits: Vec<f32>) -> Result<Option<Finish>, Error> {
-        self.draft.fill(logits);
-        self.write()
-    }
-
     /// How many tokens of the prompt and of [`tokens`](Self::tokens), and with
     /// them of the model's cache, are read and certain.
     pub(crate) fn kept(&self) -> usize {
@@ -141,8 +133,10 @@ impl<'a> Writer<'a> {
         Generation { tokens, text, logprobs: meter.map(|_| logprobs), finish, timings }
     }
 
-    /// Writes tokens until the model must read, or something ends the text.
-    fn write(&mut self) -> Result<Option<Finish>, Error> {
+    /// Goes on with the `logits` that [`next_read`](Self::next_read) asked for, and
+    /// writes tokens until the model must read, or something ends the text: then
+    /// `Some`.
+    pub(crate) fn go_on(&mut self, logits: &mut [f32]) -> Result<Option<Finish>, Error> {
         loop {
             for token in self.forced() {
                 if let Some(finish) = self.take(token) {
@@ -154,9 +148,7 @@ impl<'a> Writer<'a> {
             if !self.unread.is_empty() {
                 return Ok(None);
             }
-            let mut draft = std::mem::take(&mut self.draft);
-            let token = self.choose(draft.logits())?;
-            self.draft = draft;
+            let token = self.choose(self.draft.next_of(logits))?;
             if let Some(finish) = self.take(token) {
                 return Ok(Some(finish));
             }

@@ -123,23 +123,29 @@ impl Linear {
         out
     }
 
-    /// The images (T, O) of the rows of `x` (T, D), of which numbers that are not the
-    /// largest of the first `among` may be minus infinity.
-    pub(crate) fn apply_largest<'a>(
+    /// Numbers of the images of the rows of `x` (T, D).
+    pub(crate) fn size_for(&self, x: &[f32]) -> usize {
+        let (rows, columns) = self.shape();
+        x.len() / columns * rows
+    }
+
+    /// Writes to `out` the images (T, O) of the rows of `x` (T, D), of which numbers
+    /// that are not the largest of the first `among` may be minus infinity.
+    pub(crate) fn apply_largest(
         &self,
-        bench: Bench<'a>,
+        bench: Bench<'_>,
         x: &[f32],
-        among: usize,
-    ) -> Buffer<'a> {
-        let Weights::Packed(matrix) = &self.weights else { return self.apply(bench, x) };
-        if self.bias.is_some() {
-            return self.apply(bench, x);
+        among: Option<usize>,
+        out: &mut [f32],
+    ) {
+        match (&self.weights, &self.bias, among) {
+            (Weights::Packed(matrix), None, Some(among)) => {
+                bench.quantized((x, matrix.columns()), &self.factors, |x| {
+                    largest_products(bench.pool, (matrix, among), x, out);
+                });
+            }
+            _ => Self::apply_all_to(bench, [self], x, [out]),
         }
-        let mut out = bench.buffer(x.len() / matrix.columns() * matrix.rows());
-        bench.quantized((x, matrix.columns()), &self.factors, |x| {
-            largest_products(bench.pool, (matrix, among), x, &mut out);
-        });
-        out
     }
 
     /// The images of the rows of `x` (T, D) under several maps.
@@ -148,8 +154,19 @@ impl Linear {
         maps: [&Self; N],
         x: &[f32],
     ) -> [Buffer<'a>; N] {
+        let mut outs = maps.map(|map| bench.buffer(map.size_for(x)));
+        Self::apply_all_to(bench, maps, x, outs.each_mut().map(|out| &mut **out));
+        outs
+    }
+
+    /// The same, written to `outs`.
+    fn apply_all_to<const N: usize>(
+        bench: Bench<'_>,
+        maps: [&Self; N],
+        x: &[f32],
+        mut outs: [&mut [f32]; N],
+    ) {
         let columns = maps.first().map_or(1, |map| map.shape().1);
-        let mut outs = maps.map(|map| bench.buffer(x.len() / columns * map.shape().0));
         let mut packed = Vec::with_capacity(N);
         for (map, out) in maps.iter().zip(&mut outs) {
             match &map.weights {
@@ -169,7 +186,6 @@ impl Linear {
                 });
             }
         }
-        outs
     }
 }
 

@@ -248,39 +248,55 @@ impl Decoder {
         cache: &mut KvCache,
         logits: Logits,
     ) -> Result<Vec<f32>, Error> {
-        self.check(&Run { tokens, cache, logits })?;
-        self.reach_for(pool, cache, tokens.len());
-        Ok(self.read(pool, tokens, cache, logits))
+        let mut out = Vec::new();
+        self.forward_to(pool, Run { tokens, cache, logits }, &mut out)?;
+        Ok(out)
+    }
+
+    /// The same, with the logits in place of what is in `out`.
+    pub fn forward_to(&self, pool: &Pool, run: Run<'_>, out: &mut Vec<f32>) -> Result<(), Error> {
+        self.check(&run)?;
+        self.reach_for(pool, run.cache, run.tokens.len());
+        self.read(pool, run, out);
+        Ok(())
     }
 
     /// Reads tokens, however many, that have been checked.
-    fn read(&self, pool: &Pool, tokens: &[u32], cache: &mut KvCache, logits: Logits) -> Vec<f32> {
+    fn read(&self, pool: &Pool, run: Run<'_>, out: &mut Vec<f32>) {
+        let Run { tokens, cache, logits } = run;
         let wanted = logits.count(tokens.len());
-        let mut out = Vec::new();
-        let mut left = tokens.len();
+        let (mut left, mut done) = (tokens.len(), 0);
         for tokens in tokens.chunks(BATCH) {
             left -= tokens.len();
             let logits = logits.with_count(wanted.saturating_sub(left));
-            out.extend(self.pass(pool, &mut [Run { tokens, cache, logits }]));
+            self.pass(pool, &mut [Run { tokens, cache, logits }], (out, done));
+            done = out.len();
         }
-        out
     }
 
-    /// Reads the tokens of several sequences in one pass over the weights, and
-    /// returns the logits that each asks for, one after the other: for each
-    /// the bits that [`forward`](Self::forward) would give it alone.
+    /// Reads the tokens of several sequences in one pass over the weights. The
+    /// logits that each asks for come in place of what is in `out`, one sequence
+    /// after the other: for each the bits that [`forward`](Self::forward) would give
+    /// it alone.
     ///
     /// On an error no cache has changed.
-    pub fn forward_all(&self, pool: &Pool, runs: &mut [Run<'_>]) -> Result<Vec<f32>, Error> {
+    pub fn forward_all(
+        &self,
+        pool: &Pool,
+        runs: &mut [Run<'_>],
+        out: &mut Vec<f32>,
+    ) -> Result<(), Error> {
         runs.iter().try_for_each(|run| self.check(run))?;
         for run in &mut *runs {
             self.reach_for(pool, run.cache, run.tokens.len());
         }
-        Ok(self.pass(pool, runs))
+        self.pass(pool, runs, (out, 0));
+        Ok(())
     }
 
-    /// One pass over the weights, of runs that have been checked.
-    fn pass(&self, pool: &Pool, runs: &mut [Run<'_>]) -> Vec<f32> {
+    /// One pass over the weights, of runs that have been checked; the logits come
+    /// after the first `kept` numbers of `out`.
+    fn pass(&self, pool: &Pool, runs: &mut [Run<'_>], (out, kept): (&mut Vec<f32>, usize)) {
         let bench = Bench { pool, workspace: &self.workspace };
         let x = self.hidden_states(bench, runs);
         let width = self.spec.width;
@@ -291,18 +307,16 @@ impl Decoder {
             let count = run.logits.count(run.tokens.len());
             wanted.extend_from_slice(&x[(end - count) * width..end * width]);
         }
-        if wanted.is_empty() {
-            return Vec::new();
+        out.resize(kept + self.output.size_for(&wanted), 0.0);
+        let logits = &mut out[kept..];
+        if logits.is_empty() {
+            return;
         }
         self.final_norm.apply(pool, &mut wanted);
-        let mut logits = match self.among(runs) {
-            Some(among) => self.output.apply_largest(bench, &wanted, among).to_vec(),
-            None => self.output.apply(bench, &wanted).to_vec(),
-        };
+        self.output.apply_largest(bench, &wanted, self.among(runs), logits);
         if let Some(cap) = self.spec.logit_cap {
-            soft_cap(pool, &mut logits, cap);
+            soft_cap(pool, logits, cap);
         }
-        logits
     }
 
     /// How many logits are compared, if all runs that want any want the largest of
@@ -326,7 +340,8 @@ impl Decoder {
             let tokens = cache.tokens.clone();
             cache.truncate(0);
             cache.reach = reach;
-            self.read(pool, &tokens, cache, Logits::Tail(0));
+            let run = Run { tokens: &tokens, cache, logits: Logits::Tail(0) };
+            self.read(pool, run, &mut Vec::new());
         }
     }
 

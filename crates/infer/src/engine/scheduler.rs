@@ -83,12 +83,14 @@ struct Scheduler<'m> {
     /// `max_running` are read and written, the others are paused.
     running: Vec<Sequence<'m>>,
     steps: u64,
+    /// Of the last step.
+    logits: Vec<f32>,
 }
 
 impl<'m> Scheduler<'m> {
     fn new(model: &'m LanguageModel, settings: EngineSettings, queue: &'m Queue) -> Self {
         let known = PrefixTree::new(model.new_cache(), settings.cache_tokens);
-        Self { model, settings, queue, known, running: Vec::new(), steps: 0 }
+        Self { model, settings, queue, known, running: Vec::new(), steps: 0, logits: Vec::new() }
     }
 
     /// The priority of the sequences that go first.
@@ -110,7 +112,10 @@ impl<'m> Scheduler<'m> {
     fn turn(&mut self) {
         self.end_cancelled();
         self.admit();
-        if !self.running.is_empty() {
+        if self.running.is_empty() {
+            // Those of a long draft are large.
+            self.logits = Vec::new();
+        } else {
             self.step();
             self.steps += 1;
         }
@@ -176,7 +181,7 @@ impl<'m> Scheduler<'m> {
                 logits: wish.logits,
             })
             .collect();
-        let result = self.model.forward_all(&mut runs);
+        let result = self.model.forward_all(&mut runs, &mut self.logits);
         // A prompt's pass does without the logits of most of its tokens.
         if let [run] = &*runs
             && run.logits.count(run.tokens.len()) == run.tokens.len()
@@ -184,7 +189,7 @@ impl<'m> Scheduler<'m> {
             self.model.costs().learn(run.tokens.len(), started.elapsed());
         }
         match result {
-            Ok(logits) => self.hand_out(&wishes, &logits),
+            Ok(()) => self.hand_out(&wishes),
             Err(error) => self.fail(active, &error),
         }
         self.release_ended();
@@ -215,20 +220,20 @@ impl<'m> Scheduler<'m> {
     }
 
     /// Gives each sequence its logits, and remembers prompts that are read.
-    fn hand_out(&mut self, wishes: &[Wish], logits: &[f32]) {
+    fn hand_out(&mut self, wishes: &[Wish]) {
         let rows: usize = wishes.iter().map(Wish::rows).sum();
-        let vocab = logits.len() / rows.max(1);
-        let mut start = 0;
+        let vocab = self.logits.len() / rows.max(1);
+        let mut left = &mut *self.logits;
         for (sequence, wish) in self.running.iter_mut().zip(wishes) {
-            let end = start + wish.rows() * vocab;
             let was_reading = sequence.is_reading();
             if was_reading && wish.rows() != 0 {
                 // Those that run with it can share it from now on.
                 let (tokens, cache) = sequence.shareable_state();
                 self.known.insert(tokens, cache);
             }
-            sequence.go_on(logits[start..end].to_vec());
-            start = end;
+            let own;
+            (own, left) = left.split_at_mut(wish.rows() * vocab);
+            sequence.go_on(own);
         }
     }
 

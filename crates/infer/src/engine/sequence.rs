@@ -142,7 +142,7 @@ impl<'m> Sequence<'m> {
     }
 
     /// Takes the logits that the last wish asked for, if any.
-    pub(super) fn go_on(&mut self, logits: Vec<f32>) {
+    pub(super) fn go_on(&mut self, logits: &mut [f32]) {
         if logits.is_empty() {
             return;
         }

@@ -1,17 +1,15 @@
 //! Tokens that are read although they may not come.
 
-/// A draft, with the logits before and after each of its tokens.
+/// A draft, and how far it came.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
     tokens: Vec<u32>,
     accepted: usize,
-    /// Shape (1 + tokens, V).
-    logits: Vec<f32>,
 }
 
 impl Draft {
     pub(crate) fn new(tokens: Vec<u32>) -> Self {
-        Self { tokens, ..Self::default() }
+        Self { tokens, accepted: 0 }
     }
 
     /// Tokens drafted.
@@ -19,15 +17,11 @@ impl Draft {
         self.tokens.len()
     }
 
-    /// Takes the logits (1 + tokens, V) before and after the tokens.
-    pub(crate) fn fill(&mut self, logits: Vec<f32>) {
-        self.logits = logits;
-    }
-
-    /// The logits (V) after what is accepted.
-    pub(crate) fn logits(&mut self) -> &mut [f32] {
-        let vocab = self.logits.len() / (1 + self.tokens.len());
-        &mut self.logits[self.accepted * vocab..][..vocab]
+    /// Those of the `logits` (1 + tokens, V), before and after each token, that come
+    /// after what is accepted.
+    pub(crate) fn next_of<'a>(&self, logits: &'a mut [f32]) -> &'a mut [f32] {
+        let vocab = logits.len() / (1 + self.tokens.len());
+        &mut logits[self.accepted * vocab..][..vocab]
     }
 
     /// Accepts the next token of the draft, if that is `token`.

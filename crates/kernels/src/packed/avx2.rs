@@ -79,24 +79,30 @@ unsafe fn tile<const BITS: usize, const KIND: u8, const C: usize>(
     x: Group,
     out: &mut [[f32; PANEL]],
 ) {
-    for half in 0..2 {
-        let mut sums = [_mm256_setzero_ps(); C];
+    let together = if C <= 2 { 2 } else { 1 };
+    for first in (0..2).step_by(together) {
+        let mut sums = [[_mm256_setzero_ps(); C]; 2];
         for index in 0..panel.blocks {
-            if half == 0 {
+            if first == 0 {
                 prefetch::<BITS, KIND>(panel, index);
             }
-            // SAFETY: `index` is below the number of blocks of panel and inputs.
-            unsafe {
-                let block = block::<BITS, KIND>(panel, Place { index, half });
-                let values = x.values.add(index * BLOCK * C).cast();
-                let totals = totals::<BITS, C>(&block.steps, values, x.totals.add(index * C));
-                add_block::<BITS, C>((block.scales, block.mins), totals, (x, index), &mut sums);
+            for half in 0..together {
+                // SAFETY: `index` is below the number of blocks of panel and inputs.
+                unsafe {
+                    let block = block::<BITS, KIND>(panel, Place { index, half: first + half });
+                    let values = x.values.add(index * BLOCK * C).cast();
+                    let totals = totals::<BITS, C>(&block.steps, values, x.totals.add(index * C));
+                    let floats = (block.scales, block.mins);
+                    add_block::<BITS, C>(floats, totals, (x, index), &mut sums[half]);
+                }
             }
         }
-        for (sums, out) in sums.iter().zip(&mut *out) {
-            let out = &mut out[half * ROWS..][..ROWS];
-            // SAFETY: eight floats go to eight floats.
-            unsafe { _mm256_storeu_ps(out.as_mut_ptr(), *sums) };
+        for (half, sums) in sums[..together].iter().enumerate() {
+            for (sums, out) in sums.iter().zip(&mut *out) {
+                let out = &mut out[(first + half) * ROWS..][..ROWS];
+                // SAFETY: eight floats go to eight floats.
+                unsafe { _mm256_storeu_ps(out.as_mut_ptr(), *sums) };
+            }
         }
     }
 }
@@ -237,7 +243,8 @@ unsafe fn steps<const BITS: usize, const KIND: u8>(panel: Panel, place: Place) -
     // SAFETY: a block has `bits` times 64 bytes, and `v` is below `bits`.
     let vector = |v: usize| unsafe { _mm256_loadu_si256(quants.add(v * STEP_BYTES).cast()) };
     if bits == 8 {
-        return [0, 1, 2, 3, 4, 5, 6, 7].map(vector);
+        let v = vector;
+        return [v(0), v(1), v(2), v(3), v(4), v(5), v(6), v(7)];
     }
     let low = [vector(0), vector(1), vector(2), vector(3)];
     let nibble = _mm256_set1_epi8(15);

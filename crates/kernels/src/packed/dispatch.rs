@@ -20,6 +20,30 @@ thread_local! {
     static WIDE: RefCell<(Wide, Vec<[f32; PANEL]>)> = RefCell::default();
 }
 
+/// The panels of a matrix.
+#[derive(Clone, Copy)]
+pub(super) struct Sources<'a> {
+    pub(super) layout: Layout,
+    pub(super) bytes: &'a [u8],
+    pub(super) panels: usize,
+    /// Of one panel, where its parts lie together.
+    pub(super) panel_bytes: usize,
+    pub(super) blocks: usize,
+}
+
+impl<'a> Sources<'a> {
+    /// Panel `index`.
+    pub(super) fn panel(&self, index: usize) -> Source<'a> {
+        let Self { layout, bytes, panels, panel_bytes, blocks } = *self;
+        let (whole, lower) = if layout == split::LAYOUT {
+            split::ranges(index, panels, blocks)
+        } else {
+            (index * panel_bytes..(index + 1) * panel_bytes, 0..0)
+        };
+        Source { layout, bytes: &bytes[whole], lower: &bytes[lower], blocks }
+    }
+}
+
 /// A panel in the order of a layout.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
@@ -33,8 +57,9 @@ pub(super) struct Source<'a> {
 
 impl Source<'_> {
     fn panel(&self) -> Panel {
-        let first = self.layout.quant_bytes() - self.lower.len() / self.blocks.max(1);
-        let (quants, scales) = self.bytes.split_at(self.blocks * first);
+        let halves = if self.lower.is_empty() { 1 } else { 2 };
+        let (quants, scales) =
+            self.bytes.split_at(self.blocks * self.layout.quant_bytes() / halves);
         Panel {
             quants: quants.as_ptr(),
             lower: self.lower.as_ptr(),
@@ -77,7 +102,10 @@ pub(super) unsafe fn multiply(isa: Isa, source: Source, x: &QuantizedRows, place
     let put = |token, sums: &[f32; PANEL]| {
         // SAFETY: passed on.
         let row = unsafe { place.row(token) };
-        row.copy_from_slice(&sums[..row.len()]);
+        match row.as_mut_array::<PANEL>() {
+            Some(whole) => *whole = *sums,
+            None => row.copy_from_slice(&sums[..row.len()]),
+        }
     };
     if x.rows() <= FEW || isa == Isa::Scalar {
         return few_products(isa, source, x, put);

@@ -43,7 +43,7 @@ pub use storage::SharedBytes;
 use crate::Isa;
 use crate::shared::Shared;
 use crate::{DType, Matrix, Pool};
-use dispatch::{Place, Source};
+use dispatch::{Place, Sources};
 use layout::{BLOCK, Layout, PANEL};
 use storage::Storage;
 use wide::Line;
@@ -230,15 +230,10 @@ impl PackedMatrix {
         self.layout == split::LAYOUT
     }
 
-    fn source(&self, index: usize) -> Source<'_> {
+    fn sources(&self) -> Sources<'_> {
         let (layout, blocks) = (self.layout, self.columns / BLOCK);
-        let (bytes, lower) = if self.is_split() {
-            split::ranges(index, self.panels(), blocks)
-        } else {
-            (index * self.panel_bytes()..(index + 1) * self.panel_bytes(), 0..0)
-        };
-        let (bytes, lower) = (&self.as_bytes()[bytes], &self.as_bytes()[lower]);
-        Source { layout, bytes, lower, blocks }
+        let (panels, panel_bytes) = (self.panels(), self.panel_bytes());
+        Sources { layout, bytes: self.as_bytes(), panels, panel_bytes, blocks }
     }
 }
 
@@ -255,15 +250,17 @@ pub fn packed_matmul(pool: &Pool, outs: &mut [(&PackedMatrix, &mut [f32])], x: &
     if tokens == 0 {
         return;
     }
-    let outs: Vec<(&PackedMatrix, Shared<f32>)> =
-        outs.iter_mut().map(|(matrix, out)| (*matrix, Shared::new(out))).collect();
+    let outs: Vec<(usize, Sources, Shared<f32>)> = outs
+        .iter_mut()
+        .map(|(matrix, out)| (matrix.rows, matrix.sources(), Shared::new(out)))
+        .collect();
     pool.run(tasks.len(), &|task| {
         let (index, panels) = &tasks[task];
-        let (matrix, out) = &outs[*index];
+        let (width, sources, out) = &outs[*index];
         for panel in panels.clone() {
-            let place = Place { out, column: panel * PANEL, width: matrix.rows };
+            let place = Place { out, column: panel * PANEL, width: *width };
             // SAFETY: each panel has columns of its own in every row.
-            unsafe { dispatch::multiply(pool.isa(), matrix.source(panel), x, place) };
+            unsafe { dispatch::multiply(pool.isa(), sources.panel(panel), x, place) };
         }
     });
 }

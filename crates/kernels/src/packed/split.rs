@@ -30,7 +30,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU32, AtomicUsize};
 
 use super::activations::QuantizedRows;
-use super::dispatch::{Place, Source, few_products, multiply};
+use super::dispatch::{Place, Source, Sources, few_products, multiply};
 use super::layout::{BLOCK, Layout, PANEL, STEP_BYTES, STEPS, Scales};
 use super::{PackedMatrix, packed_matmul, panel_tasks};
 use crate::dequantize::scalar::f16;
@@ -176,7 +176,8 @@ pub fn largest_products(
     }
     assert_eq!(matrix.columns, x.columns(), "columns of a product");
     assert_eq!(out.len(), x.rows() * matrix.rows, "numbers of a product");
-    let search = Search { pool, matrix, among: among.min(matrix.rows), x, norms: norms(x) };
+    let (among, sources) = (among.min(matrix.rows), matrix.sources());
+    let search = Search { pool, matrix, sources, among, x, norms: norms(x) };
     let out = Shared::new(out);
     let firsts = search.bound(&out);
     let least = search.least(&firsts);
@@ -199,6 +200,7 @@ fn norms(x: &QuantizedRows) -> Vec<f32> {
 struct Search<'a> {
     pool: &'a Pool,
     matrix: &'a PackedMatrix,
+    sources: Sources<'a>,
     among: usize,
     x: &'a QuantizedRows,
     norms: Vec<f32>,
@@ -244,7 +246,7 @@ impl Search<'_> {
     fn bound_panel(&self, index: usize, firsts: &mut [First], out: &Shared<f32>) {
         let isa = self.pool.isa();
         let blocks = self.matrix.columns / BLOCK;
-        let bytes = self.matrix.source(index).bytes;
+        let bytes = self.sources.panel(index).bytes;
         let place = self.place(index, out);
         let searched = self.searched(index);
         let (scales, row_norms) = bytes[blocks * HALF..].split_at(blocks * SCALES);
@@ -272,7 +274,7 @@ impl Search<'_> {
             let own = Shared::new(&mut sums);
             let place = Place { out: &own, column: 0, width: PANEL };
             // SAFETY: the numbers are this call's alone.
-            unsafe { multiply(self.pool.isa(), self.matrix.source(index), self.x, place) };
+            unsafe { multiply(self.pool.isa(), self.sources.panel(index), self.x, place) };
             let found = &sums[token * PANEL..][..self.searched(index)];
             found.iter().copied().fold(f32::NEG_INFINITY, f32::max)
         };
@@ -298,7 +300,7 @@ impl Search<'_> {
                 if is_open {
                     opened.fetch_add(1, Relaxed);
                     // SAFETY: as above.
-                    unsafe { multiply(self.pool.isa(), self.matrix.source(index), self.x, place) };
+                    unsafe { multiply(self.pool.isa(), self.sources.panel(index), self.x, place) };
                 }
                 for token in 0..self.x.rows() {
                     // SAFETY: as above.
@@ -420,13 +422,13 @@ mod tests {
                     .flat_map(|block| block[2..].iter().map(lower))
                     .collect();
                 let x = QuantizedRows::new(&pool, &x, columns);
-                let among = rows;
-                let search =
-                    Search { pool: &pool, matrix: &matrix, among, x: &x, norms: norms(&x) };
+                let (pool, matrix, among) = (&pool, &matrix, rows);
+                let (sources, norms) = (matrix.sources(), norms(&x));
+                let search = Search { pool, matrix, sources, among, x: &x, norms };
                 let mut most = vec![0.0; rows];
                 let firsts = search.bound(&Shared::new(&mut most));
                 let mut products = vec![0.0; rows];
-                packed_matmul(&pool, &mut [(&matrix, &mut products)], &x);
+                packed_matmul(pool, &mut [(matrix, &mut products)], &x);
                 let above = |row: usize| most[row] - products[row];
                 let size = 3.0 * 26.0 * 26.0 * 0.015_625;
                 assert!((0.0..0.02 * size).contains(&above(row)), "{isa:?}: {}", above(row));
