@@ -24,6 +24,7 @@ mod pool;
 mod products;
 mod rope;
 mod shared;
+mod shares;
 
 pub use attention::{Attention, CacheType, KeyValues, Mask};
 pub use dequantize::dequantize;

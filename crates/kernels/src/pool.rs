@@ -16,6 +16,7 @@ use std::thread::{self, JoinHandle};
 
 use crate::Isa;
 use crate::shared::Shared;
+use crate::shares::Shares;
 
 /// Turns of the waiting loop before a thread goes to sleep: some 100 µs, longer
 /// than what lies between two products of a model.
@@ -39,6 +40,8 @@ struct Team {
     state: AtomicU64,
     /// Written while no job is open and none is running.
     job: UnsafeCell<Option<Job>>,
+    /// Of the tasks of the job.
+    shares: Shares,
     stop: AtomicBool,
     failed: AtomicBool,
     sleepers: AtomicUsize,
@@ -59,12 +62,13 @@ const OPEN: u64 = 1 << 31;
 /// Bits that count the workers which run the job.
 const RUNNING: u64 = OPEN - 1;
 
-/// A closure of the caller, with its lifetime erased.
+/// A closure of the caller, which takes the number of the thread, with its lifetime
+/// erased.
 ///
 /// Invariant: the closure lives until the job is closed and then no worker
 /// runs it.
 #[derive(Clone, Copy, Debug)]
-struct Job(*const (dyn Fn() + Sync));
+struct Job(*const (dyn Fn(usize) + Sync));
 
 // SAFETY: the closure is `Sync`, so any thread may call it, and the invariant
 // of `Job` keeps it alive.
@@ -82,6 +86,7 @@ impl Pool {
         let shared = Arc::new(Team {
             state: AtomicU64::new(0),
             job: UnsafeCell::new(None),
+            shares: Shares::new(threads.get()),
             stop: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             sleepers: AtomicUsize::new(0),
@@ -89,9 +94,9 @@ impl Pool {
             wake: Condvar::new(),
         });
         let workers = (1..threads.get())
-            .map(|_| {
+            .map(|thread| {
                 let shared = Arc::clone(&shared);
-                thread::spawn(move || work(&shared))
+                thread::spawn(move || work(&shared, thread))
             })
             .collect();
         Self { isa, shared, workers, call: Mutex::new(()) }
@@ -131,23 +136,21 @@ impl Pool {
     /// A task must not call `run` on the same pool: it would wait for itself.
     /// A panic in a task becomes a panic here.
     pub fn run(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
-        if tasks <= 1 || self.workers.is_empty() {
+        let (Ok(count), false) = (u32::try_from(tasks), tasks <= 1 || self.workers.is_empty())
+        else {
             (0..tasks).for_each(task);
             return;
-        }
+        };
         let _call = lock(&self.call);
-        let next = AtomicUsize::new(0);
-        let job = || {
-            loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                if tasks <= index {
-                    break;
-                }
+        let shares = &self.shared.shares;
+        shares.deal(count);
+        let job = |thread| {
+            while let Some(index) = shares.take(thread) {
                 task(index);
             }
         };
         self.start(&job);
-        let own = catch_unwind(AssertUnwindSafe(job));
+        let own = catch_unwind(AssertUnwindSafe(|| job(0)));
         self.wait();
         if let Err(panic) = own {
             resume_unwind(panic);
@@ -173,10 +176,10 @@ impl Pool {
 
     /// Hands `job` to the workers. The caller must [`wait`](Self::wait) before
     /// `job` ends its life.
-    fn start(&self, job: &(dyn Fn() + Sync)) {
+    fn start(&self, job: &(dyn Fn(usize) + Sync)) {
         // SAFETY: only the lifetime changes. `run` waits until no worker runs
         // the job, also when it unwinds, before its closure is dropped.
-        let erased: &'static (dyn Fn() + Sync) = unsafe { std::mem::transmute(job) };
+        let erased: &'static (dyn Fn(usize) + Sync) = unsafe { std::mem::transmute(job) };
         let team = &*self.shared;
         // SAFETY: the last job is closed and has no workers, and `call` is held.
         unsafe { *team.job.get() = Some(Job(erased)) };
@@ -277,14 +280,14 @@ impl Team {
     }
 }
 
-/// The life of one worker.
-fn work(team: &Team) {
+/// The life of worker `thread`.
+fn work(team: &Team, thread: usize) {
     let mut seen = 0;
     while let Some(job) = team.next_job(&mut seen) {
         let call = || {
             // SAFETY: this worker is counted, so the closure is alive.
             let job = unsafe { &*job.0 };
-            job();
+            job(thread);
         };
         if catch_unwind(AssertUnwindSafe(call)).is_err() {
             team.failed.store(true, Ordering::Relaxed);
