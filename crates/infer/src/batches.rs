@@ -2,7 +2,7 @@
 
 /// Tokens of a batch: enough to keep matrix products efficient, few enough
 /// that their activations stay small.
-const BATCH_TOKENS: usize = 2048;
+const BATCH_TOKENS: usize = 512;
 
 /// The indices of texts with these lengths, shortest first.
 pub(crate) fn by_length(lengths: &[usize]) -> Vec<usize> {

@@ -23,7 +23,9 @@ pub(crate) struct Bench<'a> {
 /// Numbers that go back to the workspace when they are dropped.
 #[derive(Debug)]
 pub(crate) struct Buffer<'a> {
+    /// At least `len`: what is cut off would have to be written anew.
     numbers: Vec<f32>,
+    len: usize,
     workspace: &'a Workspace,
 }
 
@@ -31,8 +33,10 @@ impl<'a> Bench<'a> {
     /// `len` numbers of any value.
     pub(crate) fn buffer(&self, len: usize) -> Buffer<'a> {
         let mut numbers = take(&mut lock(&self.workspace.free), len);
-        numbers.resize(len, 0.0);
-        Buffer { numbers, workspace: self.workspace }
+        if numbers.len() < len {
+            numbers.resize(len, 0.0);
+        }
+        Buffer { numbers, len, workspace: self.workspace }
     }
 
     /// Calls `use_rows` with `x` (T, K) quantised, after multiplying its rows
@@ -55,13 +59,13 @@ impl Deref for Buffer<'_> {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        &self.numbers
+        &self.numbers[..self.len]
     }
 }
 
 impl DerefMut for Buffer<'_> {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.numbers
+        &mut self.numbers[..self.len]
     }
 }
 
