@@ -4,7 +4,7 @@
 //! - `test` is everything that must pass before a change lands;
 //! - `e2e` is its last step alone: the tests that run real models; with `--all`
 //!   also those of the larger ones;
-//! - `memcheck` runs the kernels' tests under valgrind and `AddressSanitizer`.
+//! - `memcheck` runs the kernels' tests under Miri, valgrind and `AddressSanitizer`.
 
 mod e2e;
 mod memcheck;

@@ -1,8 +1,9 @@
 //! `cargo xtask memcheck`: no kernel reads or writes where it may not.
 //!
-//! Runs the property tests of the kernels twice: under valgrind, which takes
-//! every instruction set up to AVX2, and with `AddressSanitizer`, which takes
-//! all that the machine has and needs a nightly compiler.
+//! Runs the tests of the kernels three times: in Miri, which takes the scalar
+//! forms, at sizes that it can bear; under valgrind, which takes every instruction
+//! set up to AVX2; and with `AddressSanitizer`, which takes all that the machine
+//! has. The first and the last need a nightly compiler.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,10 +13,23 @@ use crate::steps::{self, command, step, works};
 /// Random cases of a property, where its test does not say how many.
 const CASES: &str = "8";
 
-/// Runs both, and fails if one of them cannot be run.
+/// Runs all, and fails if one of them cannot be run.
 pub(crate) fn run(root: &Path) -> Result<(), String> {
+    step("kernels in Miri", || miri(root))?;
     step("kernels under valgrind", || valgrind(root))?;
     step("kernels with AddressSanitizer", || address_sanitizer(root))
+}
+
+fn miri(root: &Path) -> Result<(), String> {
+    if !works(&mut command(root, &["cargo", "+nightly", "miri", "--version"])) {
+        let remedy = "rustup toolchain install nightly --component miri,rust-src";
+        return Err(format!("there is no nightly compiler with Miri: `{remedy}`"));
+    }
+    let mut tests = kernels(root, &["cargo", "+nightly", "miri", "test"]);
+    tests.env("PROPTEST_CASES", "1").env("CARGO_TARGET_DIR", "target/miri");
+    // Properties read the clock; a memory map is no matter of pointers that Miri knows.
+    tests.env("MIRIFLAGS", "-Zmiri-disable-isolation -Zmiri-permissive-provenance");
+    steps::run(&mut tests)
 }
 
 fn valgrind(root: &Path) -> Result<(), String> {

@@ -34,7 +34,7 @@ mod tests {
 
     #[test]
     fn batches_hold_every_text_once_and_respect_the_limit() {
-        let lengths = [1, 900, 900, 900, 3000, 3000];
+        let lengths = [1, 230, 230, 230, 800, 800];
         let order: Vec<usize> = (0..lengths.len()).collect();
         let sizes: Vec<usize> = batches(&order, &lengths).iter().map(|b| b.len()).collect();
         assert_eq!(sizes, [3, 1, 1, 1]);

@@ -25,6 +25,8 @@ mod products;
 mod rope;
 mod shared;
 mod shares;
+#[cfg(test)]
+mod sizes;
 
 pub use attention::{Attention, CacheType, KeyValues, Mask};
 pub use dequantize::dequantize;

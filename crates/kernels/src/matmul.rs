@@ -121,6 +121,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::sizes::{cases, size};
     use crate::{Isa, dot};
 
     fn product(pool: &Pool, weights: Matrix, x: &[f32]) -> Vec<u32> {
@@ -156,13 +157,13 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(24))]
+        #![proptest_config(ProptestConfig::with_cases(cases(24)))]
         #[test]
         fn outputs_have_the_same_bits_for_any_batch_threads_and_instructions(
             seed in proptest::collection::vec(any::<u8>(), 97),
-            rows in 1_usize..70,
-            tokens in 1_usize..9,
-            blocks in prop_oneof![1_usize..4, 31_usize..66],
+            rows in 1..size(70),
+            tokens in 1..1 + size(8),
+            blocks in prop_oneof![1_usize..4, size(31)..size(66)],
         ) {
             let columns = 32 * blocks;
             let mut bytes: Vec<u8> =

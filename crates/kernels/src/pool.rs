@@ -304,6 +304,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sizes::size;
 
     fn pool(threads: usize) -> Pool {
         Pool::new(NonZeroUsize::new(threads).unwrap())
@@ -327,12 +328,12 @@ mod tests {
     fn many_short_jobs_in_a_row_all_end() {
         let pool = pool(3);
         let sum = AtomicUsize::new(0);
-        for _ in 0..5_000 {
+        for _ in 0..size(5_000) {
             pool.run(4, &|i| {
                 sum.fetch_add(i, Ordering::Relaxed);
             });
         }
-        assert_eq!(sum.into_inner(), 5_000 * 6);
+        assert_eq!(sum.into_inner(), size(5_000) * 6);
     }
 
     #[test]

@@ -23,7 +23,7 @@ const BATCH: usize = 512;
 
 /// Tokens after which the memory of the embedding is given back: each has
 /// brought some pages of the file with it, and few are of use again.
-const RELEASED: usize = 256;
+const RELEASED: usize = 32;
 
 /// A decoder-only transformer with its weights.
 #[derive(Debug)]
@@ -210,6 +210,8 @@ impl Decoder {
             }
         }
         self.kept = CacheType::F16;
+        // What lies beside the weights has been read.
+        self.embedding.release_file();
         Ok(())
     }
 

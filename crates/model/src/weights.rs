@@ -115,6 +115,13 @@ impl Tensor {
         }
     }
 
+    /// The same for all of the file.
+    pub(crate) fn release_file(&self) {
+        if let Data::Map(map) = &self.data {
+            release(map, 0..map.len());
+        }
+    }
+
     /// The weights repacked, or `None` if their type has no blocks.
     pub(crate) fn pack(&self, pool: &Pool) -> Option<PackedMatrix> {
         let shape = (self.rows, self.columns);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
+use crate::sizes::{cases, size};
 use crate::{dot, matmul};
 
 const TYPES: [DType; 8] = [
@@ -127,14 +128,14 @@ fn the_largest_quants_and_inputs_do_not_overflow() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(cases(40)))]
     #[test]
     fn outputs_have_the_same_bits_for_any_batch_threads_and_instructions(
         dtype in proptest::sample::select(&TYPES[..]),
         seed in any::<u64>(),
-        rows in 1_usize..50,
-        tokens in 1_usize..20,
-        blocks in 1_usize..8,
+        rows in 1..size(50),
+        tokens in 1..size(20),
+        blocks in 1..1 + size(7),
     ) {
         let columns = blocks * dtype.block_len().max(64);
         let bytes = weights(dtype, rows * columns / dtype.block_len(), seed);
@@ -194,14 +195,14 @@ fn first_largest(numbers: &[f32]) -> (usize, f32) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(cases(40)))]
     #[test]
     fn halves_give_the_bits_of_the_whole_and_its_largest_product(
         seed in any::<u64>(),
-        rows in 1_usize..300,
-        tokens in 1_usize..12,
-        blocks in 1_usize..9,
-        among in 1_usize..300,
+        rows in 1..size(300),
+        tokens in 1..1 + size(11),
+        blocks in 1..1 + size(8),
+        among in 1..size(300),
         // A few rows far larger than the others, or none.
         outliers in 0_usize..4,
     ) {
@@ -235,17 +236,17 @@ proptest! {
 
 #[test]
 fn most_lower_halves_are_not_read_where_one_product_stands_out() {
-    let (rows, columns) = (1_600, 256);
+    let (rows, columns) = (size(1_600), 256);
     let mut bytes = weights(DType::Q8_0, rows * columns / 32, 5);
     let x = inputs(columns);
     // A row that is like the input.
-    let start = 777 * columns / 32 * 34;
+    let start = rows / 2 * columns / 32 * 34;
     let own = quantize_q8_0(&x.iter().map(|x| x * 3.0).collect::<Vec<_>>());
     bytes[start..start + own.len()].copy_from_slice(&own);
     for isa in Isa::available() {
         let on = pool(isa, 2);
         let found = largest(&on, (&split(&on, &bytes, (rows, columns)), rows), &x);
-        assert_eq!(first_largest(&found).0, 777);
+        assert_eq!(first_largest(&found).0, rows / 2);
         let read = found.iter().filter(|product| product.is_finite()).count();
         assert!(read < rows / 4, "{isa:?}: {read} of {rows}");
     }
