@@ -177,7 +177,7 @@ proptest! {
         extras in prop_oneof![Just(Extras::None), Just(Extras::Bias), Just(Extras::CapAndSinks)],
         stored in prop_oneof![Just(CacheType::F32), Just(CacheType::F16), Just(CacheType::Q8)],
         len in prop_oneof![1..size(100), size(250)..size(300)],
-        (group, key_heads) in (1_usize..8, 1_usize..4),
+        (group, key_heads) in (1..1 + size(7), 1..1 + size(3)),
         width in prop_oneof![1..size(40), size(60)..1 + size(69)],
         batch in 1..size(40),
     ) {

@@ -79,6 +79,8 @@ unsafe fn tile<const BITS: usize, const KIND: u8, const C: usize>(
     x: Group,
     out: &mut [[f32; PANEL]],
 ) {
+    // In two passes memory would be idle during the second, which finds the panel in
+    // the cache; of more rows the sums of both halves would not stay in registers.
     let together = if C <= 2 { 2 } else { 1 };
     for first in (0..2).step_by(together) {
         let mut sums = [[_mm256_setzero_ps(); C]; 2];
@@ -243,6 +245,7 @@ unsafe fn steps<const BITS: usize, const KIND: u8>(panel: Panel, place: Place) -
     // SAFETY: a block has `bits` times 64 bytes, and `v` is below `bits`.
     let vector = |v: usize| unsafe { _mm256_loadu_si256(quants.add(v * STEP_BYTES).cast()) };
     if bits == 8 {
+        // `map` would be a call, and not one with AVX2.
         let v = vector;
         return [v(0), v(1), v(2), v(3), v(4), v(5), v(6), v(7)];
     }
