@@ -19,7 +19,7 @@ struct Share(AtomicU64);
 
 impl Share {
     fn set(&self, tasks: Range<u32>) {
-        self.0.store(u64::from(tasks.end) << 32 | u64::from(tasks.start), Ordering::Relaxed);
+        self.0.store(joined(&tasks), Ordering::Relaxed);
     }
 
     /// Takes what `rest` leaves out of the tasks, if there are any. That each is
@@ -32,13 +32,18 @@ impl Share {
                 return None;
             }
             let (taken, rest) = rest(start..end);
-            let next = u64::from(rest.end) << 32 | u64::from(rest.start);
+            let next = joined(&rest);
             match self.0.compare_exchange_weak(now, next, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return Some(taken),
                 Err(found) => now = found,
             }
         }
     }
+}
+
+/// The numbers of a range as the halves of one.
+fn joined(tasks: &Range<u32>) -> u64 {
+    u64::from(tasks.end) << 32 | u64::from(tasks.start)
 }
 
 /// The lower and the upper half of a number.

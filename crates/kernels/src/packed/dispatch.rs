@@ -102,10 +102,7 @@ pub(super) unsafe fn multiply(isa: Isa, source: Source, x: &QuantizedRows, place
     let put = |token, sums: &[f32; PANEL]| {
         // SAFETY: passed on.
         let row = unsafe { place.row(token) };
-        match row.as_mut_array::<PANEL>() {
-            Some(whole) => *whole = *sums,
-            None => row.copy_from_slice(&sums[..row.len()]),
-        }
+        row.copy_from_slice(&sums[..row.len()]);
     };
     if x.rows() <= FEW || isa == Isa::Scalar {
         return few_products(isa, source, x, put);
