@@ -22,6 +22,12 @@ impl<'a, T> Shared<'a, T> {
         Self { start: slice.as_mut_ptr(), len: slice.len(), slice: PhantomData }
     }
 
+    /// The first number, for a task that writes parts far from each other.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn start(&self) -> *mut T {
+        self.start
+    }
+
     /// The numbers in `range`, cut at the end of the slice.
     ///
     /// # Safety

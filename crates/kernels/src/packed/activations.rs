@@ -14,8 +14,8 @@ use crate::dequantize::scalar::f16;
 use crate::shared::Shared;
 use crate::{DType, Isa, Pool};
 
-/// Rows that a task takes together.
-const ROWS_PER_TASK: usize = 8;
+/// Rows that a task takes together: whole groups of four and of six.
+const ROWS_PER_TASK: usize = 12;
 
 /// Adding it to a small number rounds that to the nearest integer, ties to
 /// even, and leaves the integer in the low bits.
@@ -35,7 +35,7 @@ pub struct QuantizedRows {
     pub(super) sums: Vec<f32>,
     /// Sums of half blocks, times their scales: shape (T, K / 16).
     pub(super) half_sums: Vec<f32>,
-    /// The same for AVX2, which has other needs.
+    /// The same for AVX2 and AVX-512, which have other needs.
     #[cfg(target_arch = "x86_64")]
     groups: Groups,
 }
@@ -88,11 +88,17 @@ impl QuantizedRows {
         });
     }
 
-    /// The rows by four, if they were quantised for AVX2, in the chunk of blocks
-    /// that is `chunk`.
+    /// The rows in groups, if they were quantised for an instruction set that wants
+    /// them, in the chunk of blocks that is `chunk`.
     #[cfg(target_arch = "x86_64")]
     pub(super) fn groups(&self, chunk: Range<usize>) -> impl Iterator<Item = Group> {
         self.groups.iter(self.rows, chunk)
+    }
+
+    /// The chunks in which groups have `blocks` blocks.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn chunks(&self, blocks: usize) -> impl Iterator<Item = Range<usize>> {
+        self.groups.chunks(blocks)
     }
 
     /// Rows, T.

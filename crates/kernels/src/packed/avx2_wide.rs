@@ -22,7 +22,7 @@ use super::Panel;
 use super::activations::QuantizedRows;
 use super::avx2::{self, ROWS, add_block, chain_length, pairs, signed_products, value, zeros};
 use super::format::groups;
-use super::groups::{CHUNK, GROUP, Group, chunks};
+use super::groups::{CHUNK, GROUP, Group};
 use super::layout::{BLOCK, Layout, PANEL, STEP_BYTES, STEPS};
 use super::wide::Wide;
 use crate::isa::Avx2;
@@ -45,7 +45,7 @@ pub(super) fn widen(proof: Avx2, layout: Layout, panel: Panel, wide: &mut Wide) 
 pub(super) fn multiply(_: Avx2, wide: &Wide, x: &QuantizedRows, out: &mut [[f32; PANEL]]) {
     assert_eq!(out.len(), x.rows(), "a row of products for each of the input");
     let panel = wide.panel();
-    for chunk in chunks(x.rows(), panel.blocks) {
+    for chunk in x.chunks(panel.blocks) {
         let mut rest = &mut *out;
         for x in x.groups(chunk.clone()) {
             let out;

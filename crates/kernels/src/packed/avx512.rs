@@ -12,7 +12,7 @@
 use std::arch::x86_64::*;
 
 use super::format::{
-    CENTRED, SHARED_CENTRED, SHARED_SHIFTED, SHIFTED, SPLIT, WIDE, groups, with_bits, with_layout,
+    CENTRED, SHARED_CENTRED, SHARED_SHIFTED, SHIFTED, SPLIT, WIDE, groups, with_layout,
 };
 use super::layout::{BLOCK, Layout, PANEL, STEP_BYTES, STEPS};
 use super::prefetch::prefetch;
@@ -42,13 +42,6 @@ pub(super) fn products(
     // SAFETY: holding an `Avx512` proves the features; `Panel` and `Input` hold
     // as many blocks as they say.
     unsafe { with_layout!(layout, any_columns(panel, x, out)) }
-}
-
-/// The same with an unpacked panel.
-pub(super) fn wide_products(_: Avx512, wide: &Wide, x: &[Input], out: &mut [[f32; PANEL]]) {
-    let panel = wide.panel();
-    // SAFETY: as in `products`.
-    unsafe { with_bits!(wide.layout, any_columns(panel, x, out)) }
 }
 
 /// Unpacks a panel.

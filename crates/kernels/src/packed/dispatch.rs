@@ -3,21 +3,26 @@
 #![expect(unsafe_code, reason = "tasks write disjoint parts of an output")]
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 use super::activations::QuantizedRows;
+#[cfg(target_arch = "x86_64")]
+use super::avx512_wide::Products;
 use super::layout::{Layout, PANEL};
 #[cfg(target_arch = "aarch64")]
 use super::neon;
 use super::wide::Wide;
 use super::{FEW, Input, Panel, TILE, scalar, split};
 #[cfg(target_arch = "x86_64")]
-use super::{avx_vnni, avx2, avx2_wide, avx512, groups};
+use super::{avx_vnni, avx2, avx2_wide, avx512, avx512_wide, groups};
 use crate::Isa;
+#[cfg(target_arch = "x86_64")]
+use crate::isa::Avx512;
 use crate::shared::Shared;
 
 thread_local! {
-    /// An unpacked panel, and its products.
-    static WIDE: RefCell<(Wide, Vec<[f32; PANEL]>)> = RefCell::default();
+    /// Unpacked panels, and their products.
+    static WIDE: RefCell<([Wide; 2], Vec<[f32; PANEL]>)> = RefCell::default();
 }
 
 /// The panels of a matrix.
@@ -92,22 +97,57 @@ impl Place<'_> {
         // SAFETY: passed on.
         unsafe { self.out.part(at..at + rows) }
     }
+
+    /// Writes the products of row `token`.
+    ///
+    /// # Safety
+    /// As for [`Place::row`].
+    unsafe fn put(&self, token: usize, sums: &[f32; PANEL]) {
+        // SAFETY: passed on.
+        let row = unsafe { self.row(token) };
+        row.copy_from_slice(&sums[..row.len()]);
+    }
 }
 
-/// Writes the products of a panel with all rows of `x`.
+/// Writes the products of some panels with all rows of `x` to an output and its
+/// width.
+///
+/// # Safety
+/// Nobody else may use the panels' columns of the output meanwhile.
+pub(super) unsafe fn multiply(
+    isa: Isa,
+    sources: &Sources,
+    panels: Range<usize>,
+    x: &QuantizedRows,
+    (out, width): (&Shared<f32>, usize),
+) {
+    let place = |panel: usize| Place { out, column: panel * PANEL, width };
+    #[cfg(target_arch = "x86_64")]
+    if let (Isa::Avx512(proof), true) = (isa, FEW < x.rows()) {
+        for first in panels.clone().step_by(2) {
+            let sources = (sources, first..panels.end.min(first + 2));
+            // SAFETY: passed on.
+            unsafe { multiply_pair(proof, sources, x, place(first)) };
+        }
+        return;
+    }
+    for panel in panels {
+        // SAFETY: passed on.
+        unsafe { multiply_panel(isa, sources.panel(panel), x, place(panel)) };
+    }
+}
+
+/// The same for one panel.
 ///
 /// # Safety
 /// Nobody else may use the panel's columns of the output meanwhile.
-pub(super) unsafe fn multiply(isa: Isa, source: Source, x: &QuantizedRows, place: Place) {
-    let put = |token, sums: &[f32; PANEL]| {
-        // SAFETY: passed on.
-        let row = unsafe { place.row(token) };
-        row.copy_from_slice(&sums[..row.len()]);
-    };
+pub(super) unsafe fn multiply_panel(isa: Isa, source: Source, x: &QuantizedRows, place: Place) {
+    // SAFETY: passed on.
+    let put = |token, sums: &_| unsafe { place.put(token, sums) };
     if x.rows() <= FEW || isa == Isa::Scalar {
         return few_products(isa, source, x, put);
     }
-    WIDE.with_borrow_mut(|(wide, all)| {
+    WIDE.with_borrow_mut(|([wide, _], all)| {
         #[cfg(target_arch = "x86_64")]
         if let Isa::Avx2(proof) = isa {
             avx2_wide::widen(proof, source.layout, source.panel(), wide);
@@ -120,6 +160,49 @@ pub(super) unsafe fn multiply(isa: Isa, source: Source, x: &QuantizedRows, place
             wide_products(isa, wide, inputs, sums);
             sums.iter().enumerate().for_each(|(i, sums)| put(start + i, sums));
         });
+    });
+}
+
+/// The same for two panels, the first of which belongs to `place`, or for one.
+///
+/// # Safety
+/// Nobody else may use the panels' columns of the output meanwhile.
+#[cfg(target_arch = "x86_64")]
+unsafe fn multiply_pair(
+    proof: Avx512,
+    (sources, panels): (&Sources, Range<usize>),
+    x: &QuantizedRows,
+    place: Place,
+) {
+    let count = panels.len();
+    WIDE.with_borrow_mut(|(wides, all)| {
+        for (panel, wide) in panels.zip(&mut *wides) {
+            avx512::widen(proof, sources.layout, sources.panel(panel).panel(), wide);
+        }
+        let [a, b] = &*wides;
+        let multiply = |out| {
+            if count == 2 {
+                // SAFETY: there is room, as is said below.
+                unsafe { avx512_wide::multiply(proof, [a, b], x, out) };
+            } else {
+                // SAFETY: as above.
+                unsafe { avx512_wide::multiply(proof, [a], x, out) };
+            }
+        };
+        if place.column + count * PANEL <= place.width {
+            // The columns are within each row, and the caller's alone.
+            let start = place.out.start().wrapping_add(place.column);
+            return multiply(Products { start, stride: place.width });
+        }
+        all.resize(count * x.rows(), [0.0; PANEL]);
+        multiply(Products { start: all.as_flattened_mut().as_mut_ptr(), stride: count * PANEL });
+        for (token, sums) in all.chunks_exact(count).enumerate() {
+            for (panel, sums) in sums.iter().enumerate() {
+                let place = Place { column: place.column + panel * PANEL, ..place };
+                // SAFETY: passed on.
+                unsafe { place.put(token, sums) };
+            }
+        }
     });
 }
 
@@ -176,7 +259,7 @@ fn widen(isa: Isa, layout: Layout, panel: Panel, wide: &mut Wide) {
         #[cfg(target_arch = "x86_64")]
         Isa::AvxVnni(proof) => avx2::widen(proof.avx2(), layout, panel, wide),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512(proof) => avx512::widen(proof, layout, panel, wide),
+        Isa::Avx512(_) => unreachable!("it takes pairs"),
         #[cfg(target_arch = "aarch64")]
         Isa::Neon(proof) => neon::widen(proof, layout, panel, wide),
         #[cfg(target_arch = "aarch64")]
@@ -192,7 +275,7 @@ fn wide_products(isa: Isa, wide: &Wide, x: &[Input], out: &mut [[f32; PANEL]]) {
         #[cfg(target_arch = "x86_64")]
         Isa::AvxVnni(proof) => avx_vnni::wide_products(proof, wide, x, out),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512(proof) => avx512::wide_products(proof, wide, x, out),
+        Isa::Avx512(_) => unreachable!("it takes pairs"),
         #[cfg(target_arch = "aarch64")]
         Isa::Neon(proof) => neon::wide_products(proof, wide, x, out),
         #[cfg(target_arch = "aarch64")]

@@ -1,4 +1,4 @@
-//! Inputs for AVX2: rows by four, interleaved, so that a tile reads them
+//! Inputs for AVX2 and AVX-512: some rows interleaved, so that a tile reads them
 //! through one pointer and in the order in which it multiplies. Of many rows, the
 //! first blocks of all groups come before the next ones, because a panel is
 //! multiplied in this order.
@@ -14,17 +14,49 @@ use super::layout::{BLOCK, STEP};
 use crate::Isa;
 use crate::shared::Shared;
 
-/// Rows of a group; the last of all may have fewer.
+/// Rows of a group for AVX2; the last of all may have fewer.
 pub(super) const GROUP: usize = 4;
 
-/// Blocks of a chunk of many rows: as many as a panel keeps in the first cache,
-/// unpacked.
+/// Blocks of a chunk of many rows for AVX2: as many as a panel keeps in the first
+/// cache, unpacked.
 pub(super) const CHUNK: usize = 12;
+
+/// How rows are grouped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Grouping {
+    /// Rows of a group; the last of all may have fewer.
+    rows: usize,
+    /// Blocks of a chunk; the last of all may have fewer.
+    blocks: usize,
+    /// Whether sums of blocks are wanted as integers.
+    has_totals: bool,
+}
+
+impl Grouping {
+    /// The groups that `isa` wants of `rows` rows of `blocks` blocks, if any.
+    fn of(isa: Isa, (rows, blocks): (usize, usize)) -> Option<Self> {
+        match isa {
+            Isa::Avx2(_) => {
+                let blocks = if rows <= FEW { blocks.max(1) } else { CHUNK };
+                Some(Self { rows: GROUP, blocks, has_totals: true })
+            }
+            // Two unpacked panels of 24 blocks have 30 KB.
+            Isa::Avx512(_) if FEW < rows => Some(Self { rows: 6, blocks: 24, has_totals: false }),
+            _ => None,
+        }
+    }
+
+    /// The chunks of `blocks` blocks.
+    fn chunks(self, blocks: usize) -> impl Iterator<Item = Range<usize>> {
+        (0..blocks).step_by(self.blocks).map(move |start| start..blocks.min(start + self.blocks))
+    }
+}
 
 /// All groups of some rows, chunk by chunk; B is the number of blocks of a chunk
 /// and C that of rows of a group.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
+    grouping: Grouping,
     /// Shape (B, 8, C, 4).
     values: Vec<i8>,
     /// Shape (B, C).
@@ -33,7 +65,7 @@ pub(super) struct Groups {
     sums: Vec<f32>,
     /// Shape (B, 2, C).
     half_sums: Vec<f32>,
-    /// Sums of blocks as integers: shape (B, C).
+    /// Sums of blocks as integers, where they are wanted: shape (B, C).
     totals: Vec<i32>,
 }
 
@@ -52,6 +84,7 @@ pub(super) struct Group {
 pub(super) struct Target<'a>(Option<Parts<'a>>);
 
 struct Parts<'a> {
+    grouping: Grouping,
     values: Shared<'a, i8>,
     scales: Shared<'a, f32>,
     sums: Shared<'a, f32>,
@@ -62,16 +95,18 @@ struct Parts<'a> {
 impl Groups {
     /// Makes room, if `isa` wants groups.
     pub(super) fn reset(&mut self, isa: Isa, (rows, blocks): (usize, usize)) -> Target<'_> {
-        if !matches!(isa, Isa::Avx2(_)) {
+        let Some(grouping) = Grouping::of(isa, (rows, blocks)) else {
             self.values.clear();
             return Target(None);
-        }
+        };
+        self.grouping = grouping;
         self.values.resize(rows * blocks * BLOCK, 0);
         self.scales.resize(rows * blocks, 0.0);
         self.sums.resize(rows * blocks, 0.0);
         self.half_sums.resize(2 * rows * blocks, 0.0);
-        self.totals.resize(rows * blocks, 0);
+        self.totals.resize(if grouping.has_totals { rows * blocks } else { 0 }, 0);
         Target(Some(Parts {
+            grouping,
             values: Shared::new(&mut self.values),
             scales: Shared::new(&mut self.scales),
             sums: Shared::new(&mut self.sums),
@@ -84,24 +119,23 @@ impl Groups {
     pub(super) fn iter(&self, rows: usize, chunk: Range<usize>) -> impl Iterator<Item = Group> {
         let start = chunk.start * rows;
         assert!(chunk.end * rows * BLOCK <= self.values.len(), "rows that were grouped");
-        (0..rows).step_by(GROUP).map(move |first| {
+        (0..rows).step_by(self.grouping.rows).map(move |first| {
             let at = start + first * chunk.len();
             Group {
-                rows: GROUP.min(rows - first),
+                rows: self.grouping.rows.min(rows - first),
                 values: self.values[at * BLOCK..].as_ptr(),
                 scales: self.scales[at..].as_ptr(),
                 sums: self.sums[at..].as_ptr(),
                 half_sums: self.half_sums[2 * at..].as_ptr(),
-                totals: self.totals[at..].as_ptr(),
+                totals: self.totals.get(at..).unwrap_or_default().as_ptr(),
             }
         })
     }
-}
 
-/// The chunks of `blocks` blocks of `rows` rows.
-pub(super) fn chunks(rows: usize, blocks: usize) -> impl Iterator<Item = Range<usize>> {
-    let len = if rows <= FEW { blocks.max(1) } else { CHUNK };
-    (0..blocks).step_by(len).map(move |start| start..blocks.min(start + len))
+    /// The chunks of `blocks` blocks.
+    pub(super) fn chunks(&self, blocks: usize) -> impl Iterator<Item = Range<usize>> {
+        self.grouping.chunks(blocks)
+    }
 }
 
 impl Target<'_> {
@@ -109,18 +143,22 @@ impl Target<'_> {
     /// `all` rows.
     pub(super) fn put(&self, rows: Range<usize>, (all, blocks): (usize, usize), from: &Quantized) {
         let Some(parts) = &self.0 else { return };
-        for first in rows.clone().step_by(GROUP) {
-            let count = GROUP.min(rows.end - first);
+        let grouping = parts.grouping;
+        for first in rows.clone().step_by(grouping.rows) {
+            let count = grouping.rows.min(rows.end - first);
             let own = (first - rows.start) * blocks;
-            for chunk in chunks(all, blocks) {
+            for chunk in grouping.chunks(blocks) {
                 let at = chunk.start * all + first * chunk.len();
                 let range = at..at + count * chunk.len();
                 let source = Source { rows: count, first: own, blocks, chunk };
                 // SAFETY: tasks have whole groups, each of its own, and parts exist
-                // for AVX2 alone.
+                // where there is AVX2 alone.
                 unsafe {
                     let values = parts.values.part(range.start * BLOCK..range.end * BLOCK);
-                    put_values(&source, from.values, values, parts.totals.part(range.clone()));
+                    put_values(&source, from.values, values);
+                    if grouping.has_totals {
+                        put_totals(&source, from.values, parts.totals.part(range.clone()));
+                    }
                     source.interleave(1, from.scales, parts.scales.part(range.clone()));
                     source.interleave(1, from.sums, parts.sums.part(range.clone()));
                     let half_sums = parts.half_sums.part(2 * range.start..2 * range.end);
@@ -156,21 +194,37 @@ impl Source {
     }
 }
 
-/// Rows of blocks as blocks of rows of steps, and the sums of blocks.
+/// Rows of blocks as blocks of rows of steps.
 #[target_feature(enable = "avx2")]
-fn put_values(source: &Source, from: &[i8], to: &mut [i8], totals: &mut [i32]) {
-    let steps = |row| source.part(row, BLOCK, from).as_chunks::<STEP>().0;
-    let (to, _) = to.as_chunks_mut::<STEP>();
-    if source.rows == GROUP {
-        let (to, _) = to.as_chunks_mut::<GROUP>();
-        let rows = steps(0).iter().zip(steps(1)).zip(steps(2).iter().zip(steps(3)));
-        to.iter_mut().zip(rows).for_each(|(to, ((a, b), (c, d)))| *to = [*a, *b, *c, *d]);
-    } else {
-        for row in 0..source.rows {
-            let to = to[row..].iter_mut().step_by(source.rows);
-            to.zip(steps(row)).for_each(|(to, step)| *to = *step);
+fn put_values(source: &Source, from: &[i8], to: &mut [i8]) {
+    match source.rows {
+        4 => put_rows::<4>(source, from, to),
+        6 => put_rows::<6>(source, from, to),
+        rows => {
+            let (to, _) = to.as_chunks_mut::<STEP>();
+            for row in 0..rows {
+                let to = to[row..].iter_mut().step_by(rows);
+                let (steps, _) = source.part(row, BLOCK, from).as_chunks::<STEP>();
+                to.zip(steps).for_each(|(to, step)| *to = *step);
+            }
         }
     }
+}
+
+#[target_feature(enable = "avx2")]
+fn put_rows<const N: usize>(source: &Source, from: &[i8], to: &mut [i8]) {
+    let rows: [_; N] =
+        std::array::from_fn(|row| source.part(row, BLOCK, from).as_chunks::<STEP>().0);
+    let (to, _) = to.as_chunks_mut::<STEP>();
+    let (to, _) = to.as_chunks_mut::<N>();
+    for (step, to) in to.iter_mut().enumerate() {
+        *to = rows.map(|row| row[step]);
+    }
+}
+
+/// Sums of blocks.
+#[target_feature(enable = "avx2")]
+fn put_totals(source: &Source, from: &[i8], totals: &mut [i32]) {
     for row in 0..source.rows {
         let (blocks, _) = source.part(row, BLOCK, from).as_chunks::<BLOCK>();
         let totals = totals[row..].iter_mut().step_by(source.rows);

@@ -17,6 +17,8 @@ mod avx2_wide;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(target_arch = "x86_64")]
+mod avx512_wide;
+#[cfg(target_arch = "x86_64")]
 mod avx_vnni;
 mod dispatch;
 mod format;
@@ -43,7 +45,7 @@ pub use storage::SharedBytes;
 use crate::Isa;
 use crate::shared::Shared;
 use crate::{DType, Matrix, Pool};
-use dispatch::{Place, Sources};
+use dispatch::Sources;
 use layout::{BLOCK, Layout, PANEL};
 use storage::Storage;
 use wide::Line;
@@ -245,7 +247,7 @@ pub fn packed_matmul(pool: &Pool, outs: &mut [(&PackedMatrix, &mut [f32])], x: &
     for (index, (matrix, out)) in outs.iter().enumerate() {
         assert_eq!(matrix.columns, x.columns(), "columns of a product");
         assert_eq!(out.len(), tokens * matrix.rows, "numbers of a product");
-        tasks.extend(panel_tasks(matrix, pool.threads()).map(|panels| (index, panels)));
+        tasks.extend(panel_tasks(matrix, pool.threads(), tokens).map(|panels| (index, panels)));
     }
     if tokens == 0 {
         return;
@@ -257,20 +259,22 @@ pub fn packed_matmul(pool: &Pool, outs: &mut [(&PackedMatrix, &mut [f32])], x: &
     pool.run(tasks.len(), &|task| {
         let (index, panels) = &tasks[task];
         let (width, sources, out) = &outs[*index];
-        for panel in panels.clone() {
-            let place = Place { out, column: panel * PANEL, width: *width };
-            // SAFETY: each panel has columns of its own in every row.
-            unsafe { dispatch::multiply(pool.isa(), sources.panel(panel), x, place) };
-        }
+        // SAFETY: each panel has columns of its own in every row.
+        unsafe { dispatch::multiply(pool.isa(), sources, panels.clone(), x, (out, *width)) };
     });
 }
 
 /// The panels of each task: enough tasks to share the work evenly, few enough to be
-/// worth a hand-over.
-fn panel_tasks(matrix: &PackedMatrix, threads: usize) -> impl Iterator<Item = Range<usize>> {
+/// worth a hand-over; pairs of them where they are multiplied together.
+fn panel_tasks(
+    matrix: &PackedMatrix,
+    threads: usize,
+    tokens: usize,
+) -> impl Iterator<Item = Range<usize>> {
     let panels = matrix.panels();
     let worth = TASK_BYTES.div_ceil(matrix.panel_bytes().max(1));
     let each = (panels / (8 * threads)).max(worth).max(1);
+    let each = if tokens <= FEW { each } else { each.next_multiple_of(2) };
     (0..panels).step_by(each).map(move |start| start..(start + each).min(panels))
 }
 

@@ -30,7 +30,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU32, AtomicUsize};
 
 use super::activations::QuantizedRows;
-use super::dispatch::{Place, Source, Sources, few_products, multiply};
+use super::dispatch::{Place, Source, Sources, few_products, multiply_panel};
 use super::layout::{BLOCK, Layout, PANEL, STEP_BYTES, STEPS, Scales};
 use super::{PackedMatrix, packed_matmul, panel_tasks};
 use crate::dequantize::scalar::f16;
@@ -216,7 +216,7 @@ impl Search<'_> {
 
     /// The panels of each task.
     fn tasks(&self) -> impl Iterator<Item = Range<usize>> {
-        panel_tasks(self.matrix, self.pool.threads())
+        panel_tasks(self.matrix, self.pool.threads(), self.x.rows())
     }
 
     /// Rows of panel `index` that are searched.
@@ -274,7 +274,7 @@ impl Search<'_> {
             let own = Shared::new(&mut sums);
             let place = Place { out: &own, column: 0, width: PANEL };
             // SAFETY: the numbers are this call's alone.
-            unsafe { multiply(self.pool.isa(), self.sources.panel(index), self.x, place) };
+            unsafe { multiply_panel(self.pool.isa(), self.sources.panel(index), self.x, place) };
             let found = &sums[token * PANEL..][..self.searched(index)];
             found.iter().copied().fold(f32::NEG_INFINITY, f32::max)
         };
@@ -300,7 +300,9 @@ impl Search<'_> {
                 if is_open {
                     opened.fetch_add(1, Relaxed);
                     // SAFETY: as above.
-                    unsafe { multiply(self.pool.isa(), self.sources.panel(index), self.x, place) };
+                    unsafe {
+                        multiply_panel(self.pool.isa(), self.sources.panel(index), self.x, place);
+                    };
                 }
                 for token in 0..self.x.rows() {
                     // SAFETY: as above.

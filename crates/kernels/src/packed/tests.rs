@@ -61,7 +61,7 @@ fn packed(pool: &Pool, matrix: &PackedMatrix, x: &[f32]) -> Vec<f32> {
 #[test]
 fn products_are_near_those_in_floats() {
     let pool = pool(Isa::best(), 2);
-    let (rows, columns, tokens) = (40, 512, 11);
+    let (rows, columns, tokens) = (size(40), 512, size(11));
     let x = inputs(tokens * columns);
     for dtype in TYPES {
         let bytes = weights(dtype, rows * columns / dtype.block_len(), 7);
@@ -116,7 +116,7 @@ fn the_largest_quants_and_inputs_do_not_overflow() {
             let matrix = PackedMatrix::new(&on, dtype, &bytes, (16, 256)).unwrap();
             let one = pool(Isa::Scalar, 1);
             for x in [127.0, -127.0] {
-                let x = vec![x; 256 * 9];
+                let x = vec![x; 256 * size(9)];
                 assert_eq!(
                     packed(&on, &matrix, &x),
                     packed(&one, &matrix, &x),
