@@ -37,7 +37,7 @@ pub use limits::Limits;
 pub use matmul::{Matrix, matmul};
 pub use norm::{layer_norm, normalize, rms_norm};
 pub use packed::{
-    PACKED_VERSION, PackedMatrix, Packing, QuantizedRows, SharedBytes, largest_products,
+    Image, PACKED_VERSION, PackedMatrix, Packing, QuantizedRows, SharedBytes, largest_products,
     packed_matmul, quantize_q8_0,
 };
 pub use pool::Pool;

@@ -2,7 +2,7 @@
 //! feed-forward blocks over rows of numbers.
 
 use plumb_kernels::{
-    Activation, Isa, PackedMatrix, Pool, activate, activate_and_multiply, exponentials,
+    Activation, Image, Isa, PackedMatrix, Pool, activate, activate_and_multiply, exponentials,
     largest_products, layer_norm, matmul, packed_matmul, rms_norm,
 };
 
@@ -169,22 +169,19 @@ impl Linear {
         let columns = maps.first().map_or(1, |map| map.shape().1);
         let mut packed = Vec::with_capacity(N);
         for (map, out) in maps.iter().zip(&mut outs) {
+            let bias = map.bias.as_deref().unwrap_or_default();
             match &map.weights {
-                Weights::Stored(tensor) => matmul(bench.pool, tensor.matrix(), x, out),
-                Weights::Packed(matrix) => packed.push((matrix, &mut **out)),
+                Weights::Stored(tensor) => {
+                    matmul(bench.pool, tensor.matrix(), x, out);
+                    add_to_rows(bench.pool, out, bias);
+                }
+                Weights::Packed(matrix) => packed.push(Image { matrix, bias, out }),
             }
         }
         if !packed.is_empty() {
             // Maps of one input have the same factors.
             let factors = maps.first().map_or(&[][..], |map| &map.factors);
             bench.quantized((x, columns), factors, |x| packed_matmul(bench.pool, &mut packed, x));
-        }
-        for (map, out) in maps.iter().zip(&mut outs) {
-            if let Some(bias) = &map.bias {
-                bench.pool.for_parts(out, ROWS_PER_TASK * bias.len(), &|_, rows| {
-                    rows.chunks_exact_mut(bias.len()).for_each(|row| add(row, bias));
-                });
-            }
         }
     }
 }
@@ -225,6 +222,15 @@ impl Norm {
     /// Normalises each row of `x`, as long as the gain, in place.
     pub(crate) fn apply(&self, pool: &Pool, x: &mut [f32]) {
         pool.for_parts(x, self.part_len(), &|_, x| self.apply_here(pool, x));
+    }
+
+    /// Adds `y` to `x`, and normalises the rows.
+    pub(crate) fn add_and_apply(&self, pool: &Pool, x: &mut [f32], y: &[f32]) {
+        let part_len = self.part_len();
+        pool.for_parts(x, part_len, &|part, x| {
+            add(x, &y[part * part_len..][..x.len()]);
+            self.apply_here(pool, x);
+        });
     }
 
     /// A normalised copy of `x`.
@@ -323,6 +329,15 @@ pub(crate) fn tanh(isa: Isa, x: &mut [f32]) {
 /// Adds `y` to `x`.
 pub(crate) fn add(x: &mut [f32], y: &[f32]) {
     x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
+}
+
+/// Adds `bias` (D), unless there is none, to the rows of `x` (T, D), on all threads.
+fn add_to_rows(pool: &Pool, x: &mut [f32], bias: &[f32]) {
+    if !bias.is_empty() {
+        pool.for_parts(x, ROWS_PER_TASK * bias.len(), &|_, rows| {
+            rows.chunks_exact_mut(bias.len()).for_each(|row| add(row, bias));
+        });
+    }
 }
 
 /// Adds `y` to `x` (T, D), on all threads.

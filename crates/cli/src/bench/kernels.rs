@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use plumb_kernels::{
-    Attention, CacheType, DType, Isa, KeyValues, Limits, Mask, PackedMatrix, Pool, QuantizedRows,
-    packed_matmul,
+    Attention, CacheType, DType, Image, Isa, KeyValues, Limits, Mask, PackedMatrix, Pool,
+    QuantizedRows, packed_matmul,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -151,7 +151,10 @@ fn measure(
         let x: Vec<f32> = (0..inputs * COLUMNS).map(|i| (i as f32 * 0.37).sin()).collect();
         let x = QuantizedRows::new(pool, &x, COLUMNS);
         let mut out = vec![0.0; inputs * matrix.rows()];
-        median(runs, || packed_matmul(pool, &mut [(matrix, &mut out)], &x))
+        median(runs, || {
+            let out = &mut out;
+            packed_matmul(pool, &mut [Image { matrix, bias: &[], out }], &x);
+        })
     };
     let one = seconds_of(&large, 1);
     let read_gb = large.bytes() as f64 / one / 1e9;

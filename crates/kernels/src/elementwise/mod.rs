@@ -1,12 +1,14 @@
 //! Functions of one number, and rows that are scaled as a whole: activations,
 //! exponentials, sums of a row.
 //!
-//! [`scalar`] is the definition; the AVX2 variant is the same source compiled
-//! for that instruction set. `exp` is our own, so that results do not depend
+//! [`scalar`] is the definition; the other variants are the same source compiled
+//! for their instruction sets. `exp` is our own, so that results do not depend
 //! on the mathematics library of the system.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod scalar;
 
 pub(crate) use scalar::{exp, tanh};
@@ -43,7 +45,7 @@ pub(crate) fn apply(isa: Isa, step: Step) {
         #[cfg(target_arch = "x86_64")]
         Isa::AvxVnni(proof) => avx2::apply(proof.avx2(), step),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512(proof) => avx2::apply(proof.avx2(), step),
+        Isa::Avx512(proof) => avx512::apply(proof, step),
         #[cfg(target_arch = "aarch64")]
         Isa::Neon(_) | Isa::NeonDot(_) => scalar::apply(step),
     }

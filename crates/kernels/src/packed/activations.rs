@@ -137,7 +137,10 @@ fn quantize(isa: Isa, x: (&[f32], &[f32]), out: &mut Quantized) {
         Isa::Scalar => quantize_blocks(x, out),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the variants prove that the CPU has AVX2 and FMA.
-        Isa::Avx2(_) | Isa::AvxVnni(_) | Isa::Avx512(_) => unsafe { quantize_avx2(x, out) },
+        Isa::Avx2(_) | Isa::AvxVnni(_) => unsafe { quantize_avx2(x, out) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the variant proves that the CPU has the features.
+        Isa::Avx512(_) => unsafe { quantize_avx512(x, out) },
         #[cfg(target_arch = "aarch64")]
         Isa::Neon(_) | Isa::NeonDot(_) => quantize_blocks(x, out),
     }
@@ -147,6 +150,13 @@ fn quantize(isa: Isa, x: (&[f32], &[f32]), out: &mut Quantized) {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn quantize_avx2(x: (&[f32], &[f32]), out: &mut Quantized) {
+    quantize_blocks(x, out);
+}
+
+/// The definition, compiled for AVX-512.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]
+fn quantize_avx512(x: (&[f32], &[f32]), out: &mut Quantized) {
     quantize_blocks(x, out);
 }
 

@@ -11,9 +11,9 @@
 )]
 
 use std::arch::x86_64::{
-    __m512, __m512i, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_si512,
-    _mm512_loadu_ps, _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
-    _mm512_setzero_si512, _mm512_storeu_ps,
+    __m512, __m512i, _mm512_add_ps, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps,
+    _mm512_load_si512, _mm512_loadu_ps, _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps,
+    _mm512_setzero_ps, _mm512_setzero_si512, _mm512_storeu_ps,
 };
 
 use super::Panel;
@@ -30,10 +30,12 @@ const COLUMNS: usize = 6;
 /// Where the products of panels with rows of the input go: those of a row lie
 /// together.
 #[derive(Clone, Copy)]
-pub(super) struct Products {
+pub(super) struct Products<'a> {
     pub(super) start: *mut f32,
     /// From a row of the input to the next.
     pub(super) stride: usize,
+    /// What is added to each row, or nothing.
+    pub(super) bias: &'a [f32],
 }
 
 /// Products of `P` unpacked panels of one shape with all rows of the input.
@@ -52,6 +54,7 @@ pub(super) unsafe fn multiply<const P: usize>(
 ) {
     let panels = wides.map(Wide::panel);
     let (layout, blocks) = (wides[0].layout, panels[0].blocks);
+    assert!(out.bias.is_empty() || P * PANEL <= out.bias.len(), "numbers of a bias");
     assert!(
         wides.iter().all(|wide| (wide.layout, wide.panel().blocks) == (layout, blocks)),
         "panels of one matrix"
@@ -59,7 +62,14 @@ pub(super) unsafe fn multiply<const P: usize>(
     for chunk in x.chunks(blocks) {
         let mut rest = out;
         for x in x.groups(chunk.clone()) {
-            let task = Task { panels, first: chunk.start, blocks: chunk.len(), x, out: rest };
+            let bias = if chunk.end == blocks { out.bias } else { &[] };
+            let task = Task {
+                panels,
+                first: chunk.start,
+                blocks: chunk.len(),
+                x,
+                out: Products { bias, ..rest },
+            };
             rest.start = rest.start.wrapping_add(x.rows * rest.stride);
             // SAFETY: holding an `Avx512` proves the features; `Panel` and `Group`
             // hold as many blocks as they say, and `out` the rows of the group.
@@ -75,16 +85,16 @@ pub(super) unsafe fn multiply<const P: usize>(
 
 /// Some blocks of `P` panels, and a group of the input.
 #[derive(Clone, Copy)]
-struct Task<const P: usize> {
+struct Task<'a, const P: usize> {
     panels: [Panel; P],
     first: usize,
     blocks: usize,
     x: Group,
-    /// Of the first row of the group.
-    out: Products,
+    /// Of the first row of the group; the bias where these blocks are the last.
+    out: Products<'a>,
 }
 
-impl<const P: usize> Task<P> {
+impl<const P: usize> Task<'_, P> {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
     unsafe fn any_rows<const GROUPS: usize>(self) {
         // SAFETY: passed on.
@@ -119,6 +129,15 @@ impl<const P: usize> Task<P> {
             for group in 0..GROUPS {
                 // SAFETY: the block is one of the panels and of the group.
                 unsafe { self.add_block::<GROUPS, C>((block, group), &mut sums) };
+            }
+        }
+        if !self.out.bias.is_empty() {
+            for p in 0..P {
+                // SAFETY: a bias has sixteen numbers for each panel.
+                let bias = unsafe { _mm512_loadu_ps(self.out.bias.as_ptr().add(p * PANEL)) };
+                for c in 0..C {
+                    sums[c][p] = _mm512_add_ps(sums[c][p], bias);
+                }
             }
         }
         for c in 0..C {

@@ -75,14 +75,34 @@ impl Source<'_> {
     }
 }
 
+/// Where products go.
+pub(super) struct Target<'a> {
+    /// Shape (T, O).
+    pub(super) out: Shared<'a, f32>,
+    /// What is added to each row, or nothing.
+    pub(super) bias: &'a [f32],
+    /// O.
+    pub(super) width: usize,
+}
+
 /// Columns of an output (T, O) that belong to a panel.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
     pub(super) out: &'a Shared<'a, f32>,
+    /// What is added to each row of the output, or nothing.
+    pub(super) bias: &'a [f32],
     /// Of the first row of the panel.
     pub(super) column: usize,
     /// O.
     pub(super) width: usize,
+}
+
+impl<'a> Target<'a> {
+    /// Where the products of panel `index` go.
+    pub(super) fn place(&'a self, index: usize) -> Place<'a> {
+        let Self { out, bias, width } = self;
+        Place { out, bias, column: index * PANEL, width: *width }
+    }
 }
 
 impl Place<'_> {
@@ -105,12 +125,16 @@ impl Place<'_> {
     unsafe fn put(&self, token: usize, sums: &[f32; PANEL]) {
         // SAFETY: passed on.
         let row = unsafe { self.row(token) };
-        row.copy_from_slice(&sums[..row.len()]);
+        if self.bias.is_empty() {
+            row.copy_from_slice(&sums[..row.len()]);
+        } else {
+            let sums = sums.iter().zip(&self.bias[self.column..]);
+            row.iter_mut().zip(sums).for_each(|(out, (sum, bias))| *out = sum + bias);
+        }
     }
 }
 
-/// Writes the products of some panels with all rows of `x` to an output and its
-/// width.
+/// Writes the products of some panels with all rows of `x`.
 ///
 /// # Safety
 /// Nobody else may use the panels' columns of the output meanwhile.
@@ -119,21 +143,20 @@ pub(super) unsafe fn multiply(
     sources: &Sources,
     panels: Range<usize>,
     x: &QuantizedRows,
-    (out, width): (&Shared<f32>, usize),
+    target: &Target,
 ) {
-    let place = |panel: usize| Place { out, column: panel * PANEL, width };
     #[cfg(target_arch = "x86_64")]
     if let (Isa::Avx512(proof), true) = (isa, FEW < x.rows()) {
         for first in panels.clone().step_by(2) {
             let sources = (sources, first..panels.end.min(first + 2));
             // SAFETY: passed on.
-            unsafe { multiply_pair(proof, sources, x, place(first)) };
+            unsafe { multiply_pair(proof, sources, x, target.place(first)) };
         }
         return;
     }
     for panel in panels {
         // SAFETY: passed on.
-        unsafe { multiply_panel(isa, sources.panel(panel), x, place(panel)) };
+        unsafe { multiply_panel(isa, sources.panel(panel), x, target.place(panel)) };
     }
 }
 
@@ -192,10 +215,12 @@ unsafe fn multiply_pair(
         if place.column + count * PANEL <= place.width {
             // The columns are within each row, and the caller's alone.
             let start = place.out.start().wrapping_add(place.column);
-            return multiply(Products { start, stride: place.width });
+            let bias = place.bias.get(place.column..).unwrap_or_default();
+            return multiply(Products { start, stride: place.width, bias });
         }
         all.resize(count * x.rows(), [0.0; PANEL]);
-        multiply(Products { start: all.as_flattened_mut().as_mut_ptr(), stride: count * PANEL });
+        let start = all.as_flattened_mut().as_mut_ptr();
+        multiply(Products { start, stride: count * PANEL, bias: &[] });
         for (token, sums) in all.chunks_exact(count).enumerate() {
             for (panel, sums) in sums.iter().enumerate() {
                 let place = Place { column: place.column + panel * PANEL, ..place };

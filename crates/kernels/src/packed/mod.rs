@@ -45,7 +45,7 @@ pub use storage::SharedBytes;
 use crate::Isa;
 use crate::shared::Shared;
 use crate::{DType, Matrix, Pool};
-use dispatch::Sources;
+use dispatch::{Sources, Target};
 use layout::{BLOCK, Layout, PANEL};
 use storage::Storage;
 use wide::Line;
@@ -239,28 +239,41 @@ impl PackedMatrix {
     }
 }
 
-/// Writes to each of `outs` (T, O) the products of `x` (T, K) with its matrix
-/// (O, K): `out[t][o] = x[t] · matrix[o]`.
-pub fn packed_matmul(pool: &Pool, outs: &mut [(&PackedMatrix, &mut [f32])], x: &QuantizedRows) {
+/// A product that is wanted.
+#[derive(Debug)]
+pub struct Image<'a> {
+    /// Shape (O, K).
+    pub matrix: &'a PackedMatrix,
+    /// What is added to each row, O numbers, or nothing.
+    pub bias: &'a [f32],
+    /// Shape (T, O).
+    pub out: &'a mut [f32],
+}
+
+/// Writes each of `images` of `x` (T, K): `out[t][o] = x[t] · matrix[o] + bias[o]`.
+pub fn packed_matmul(pool: &Pool, images: &mut [Image<'_>], x: &QuantizedRows) {
     let tokens = x.rows();
     let mut tasks = Vec::new();
-    for (index, (matrix, out)) in outs.iter().enumerate() {
+    for (index, Image { matrix, bias, out }) in images.iter().enumerate() {
         assert_eq!(matrix.columns, x.columns(), "columns of a product");
+        assert!(bias.is_empty() || bias.len() == matrix.rows, "numbers of a bias");
         assert_eq!(out.len(), tokens * matrix.rows, "numbers of a product");
         tasks.extend(panel_tasks(matrix, pool.threads(), tokens).map(|panels| (index, panels)));
     }
     if tokens == 0 {
         return;
     }
-    let outs: Vec<(usize, Sources, Shared<f32>)> = outs
+    let images: Vec<_> = images
         .iter_mut()
-        .map(|(matrix, out)| (matrix.rows, matrix.sources(), Shared::new(out)))
+        .map(|Image { matrix, bias, out }| {
+            (Target { out: Shared::new(out), bias, width: matrix.rows }, matrix.sources())
+        })
         .collect();
     pool.run(tasks.len(), &|task| {
         let (index, panels) = &tasks[task];
-        let (width, sources, out) = &outs[*index];
+        let (target, sources) = &images[*index];
         // SAFETY: each panel has columns of its own in every row.
-        unsafe { dispatch::multiply(pool.isa(), sources, panels.clone(), x, (out, *width)) };
+        unsafe { dispatch::multiply(pool.isa(), sources, panels.clone(), x, target) };
     });
 }
 

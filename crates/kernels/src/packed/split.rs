@@ -32,7 +32,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize};
 use super::activations::QuantizedRows;
 use super::dispatch::{Place, Source, Sources, few_products, multiply_panel};
 use super::layout::{BLOCK, Layout, PANEL, STEP_BYTES, STEPS, Scales};
-use super::{PackedMatrix, packed_matmul, panel_tasks};
+use super::{Image, PackedMatrix, packed_matmul, panel_tasks};
 use crate::dequantize::scalar::f16;
 use crate::shared::Shared;
 use crate::{Isa, Pool};
@@ -172,7 +172,7 @@ pub fn largest_products(
     out: &mut [f32],
 ) {
     if !matrix.is_split() || FEWEST < x.rows() || !matrix.searches.is_worth_it() {
-        return packed_matmul(pool, &mut [(matrix, out)], x);
+        return packed_matmul(pool, &mut [Image { matrix, bias: &[], out }], x);
     }
     assert_eq!(matrix.columns, x.columns(), "columns of a product");
     assert_eq!(out.len(), x.rows() * matrix.rows, "numbers of a product");
@@ -211,7 +211,7 @@ type First = (f32, usize);
 
 impl Search<'_> {
     fn place<'s>(&self, index: usize, out: &'s Shared<'s, f32>) -> Place<'s> {
-        Place { out, column: index * PANEL, width: self.matrix.rows }
+        Place { out, bias: &[], column: index * PANEL, width: self.matrix.rows }
     }
 
     /// The panels of each task.
@@ -272,7 +272,7 @@ impl Search<'_> {
         let known = |(token, &(_, index)): (usize, &First)| {
             let mut sums = vec![0.0; self.x.rows() * PANEL];
             let own = Shared::new(&mut sums);
-            let place = Place { out: &own, column: 0, width: PANEL };
+            let place = Place { out: &own, bias: &[], column: 0, width: PANEL };
             // SAFETY: the numbers are this call's alone.
             unsafe { multiply_panel(self.pool.isa(), self.sources.panel(index), self.x, place) };
             let found = &sums[token * PANEL..][..self.searched(index)];
@@ -430,7 +430,8 @@ mod tests {
                 let mut most = vec![0.0; rows];
                 let firsts = search.bound(&Shared::new(&mut most));
                 let mut products = vec![0.0; rows];
-                packed_matmul(pool, &mut [(matrix, &mut products)], &x);
+                let image = Image { matrix, bias: &[], out: &mut products };
+                packed_matmul(pool, &mut [image], &x);
                 let above = |row: usize| most[row] - products[row];
                 let size = 3.0 * 26.0 * 26.0 * 0.015_625;
                 assert!((0.0..0.02 * size).contains(&above(row)), "{isa:?}: {}", above(row));

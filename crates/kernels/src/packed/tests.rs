@@ -52,9 +52,13 @@ fn inputs(len: usize) -> Vec<f32> {
 }
 
 fn packed(pool: &Pool, matrix: &PackedMatrix, x: &[f32]) -> Vec<f32> {
+    image(pool, (matrix, &[]), x)
+}
+
+fn image(pool: &Pool, (matrix, bias): (&PackedMatrix, &[f32]), x: &[f32]) -> Vec<f32> {
     let rows = QuantizedRows::new(pool, x, matrix.columns());
     let mut out = vec![f32::NAN; rows.rows() * matrix.rows()];
-    packed_matmul(pool, &mut [(matrix, &mut out)], &rows);
+    packed_matmul(pool, &mut [Image { matrix, bias, out: &mut out }], &rows);
     out
 }
 
@@ -133,9 +137,9 @@ proptest! {
     fn outputs_have_the_same_bits_for_any_batch_threads_and_instructions(
         dtype in proptest::sample::select(&TYPES[..]),
         seed in any::<u64>(),
-        rows in 1..size(50),
-        tokens in 1..size(20),
-        blocks in 1..1 + size(7),
+        rows in 1..size(90),
+        tokens in 1..size(30),
+        blocks in prop_oneof![1..1 + size(7), 1..1 + size(60)],
     ) {
         let columns = blocks * dtype.block_len().max(64);
         let bytes = weights(dtype, rows * columns / dtype.block_len(), seed);
@@ -149,6 +153,10 @@ proptest! {
             prop_assert_eq!(&bits(packed(&two, &matrix, &x)), &want, "{:?}", isa);
             let alone = x.chunks(columns).flat_map(|x| packed(&two, &matrix, x)).collect();
             prop_assert_eq!(&bits(alone), &want, "{:?} row by row", isa);
+            let bias = inputs(rows);
+            let biased = bits(image(&two, (&matrix, &bias), &x));
+            let want = want.iter().zip(bias.iter().cycle()).map(|(x, b)| f32::from_bits(*x) + b);
+            prop_assert_eq!(biased, bits(want.collect()), "{:?} with a bias", isa);
         }
     }
 }
