@@ -19,8 +19,8 @@ use crate::shared::Shared;
 use crate::shares::Shares;
 
 /// Turns of the waiting loop before a thread goes to sleep: some 100 µs, longer
-/// than what lies between two products of a model.
-const SPINS: usize = 8_000;
+/// than what lies between two products of a model. Miri would look at every turn.
+const SPINS: usize = if cfg!(miri) { 8 } else { 8_000 };
 
 /// A fixed set of threads and the instruction set that they use.
 #[derive(Debug)]

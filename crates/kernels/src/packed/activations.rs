@@ -14,7 +14,7 @@ use crate::dequantize::scalar::f16;
 use crate::shared::Shared;
 use crate::{DType, Isa, Pool};
 
-/// Rows that a task takes together: whole groups of four and of six.
+/// Rows that a task takes together: whole groups of three, four and six.
 const ROWS_PER_TASK: usize = 12;
 
 /// Adding it to a small number rounds that to the nearest integer, ties to
@@ -35,7 +35,7 @@ pub struct QuantizedRows {
     pub(super) sums: Vec<f32>,
     /// Sums of half blocks, times their scales: shape (T, K / 16).
     pub(super) half_sums: Vec<f32>,
-    /// The same for AVX2 and AVX-512, which have other needs.
+    /// The same for x86, which has other needs.
     #[cfg(target_arch = "x86_64")]
     groups: Groups,
 }

@@ -6,7 +6,6 @@
 #![expect(unsafe_code, reason = "loads through pointers and calls that need AVX2")]
 #![expect(
     clippy::multiple_unsafe_ops_per_block,
-    clippy::cast_ptr_alignment,
     clippy::needless_range_loop,
     reason = "every operation of a kernel's inner loop is one of these"
 )]
@@ -15,9 +14,7 @@
 use std::arch::x86_64::*;
 
 use super::Panel;
-use super::format::{
-    CENTRED, SHARED_CENTRED, SHARED_SHIFTED, SHIFTED, SPLIT, WIDE, groups, with_layout,
-};
+use super::format::{CENTRED, SHARED_CENTRED, SHARED_SHIFTED, SHIFTED, SPLIT, groups, with_layout};
 use super::groups::{GROUP, Group};
 use super::layout::{BLOCK, Layout, PANEL, STEP_BYTES, STEPS};
 use super::prefetch::prefetch;
@@ -238,13 +235,12 @@ unsafe fn steps<const BITS: usize, const KIND: u8>(panel: Panel, place: Place) -
         // SAFETY: passed on.
         return unsafe { joined(panel, place) };
     }
-    let bits = if KIND == WIDE { 8 } else { BITS };
     // SAFETY: the caller's `index` is below the number of blocks.
     let quants =
-        unsafe { panel.quants.add(place.index * bits * PANEL * BLOCK / 8 + place.half * 32) };
+        unsafe { panel.quants.add(place.index * BITS * PANEL * BLOCK / 8 + place.half * 32) };
     // SAFETY: a block has `bits` times 64 bytes, and `v` is below `bits`.
     let vector = |v: usize| unsafe { _mm256_loadu_si256(quants.add(v * STEP_BYTES).cast()) };
-    if bits == 8 {
+    if BITS == 8 {
         // `map` would be a call, and not one with AVX2.
         let v = vector;
         return [v(0), v(1), v(2), v(3), v(4), v(5), v(6), v(7)];
@@ -326,8 +322,6 @@ unsafe fn scales<const BITS: usize, const KIND: u8>(
         |at: usize| unsafe { _mm256_cvtph_ps(_mm_loadu_si128(bytes.add(at + 16 * half).cast())) };
     // SAFETY: as above.
     let load = |at: usize| unsafe { _mm_loadl_epi64(bytes.add(at + 8 * half).cast()) };
-    // SAFETY: as above, for unpacked panels.
-    let floats = |at: usize| unsafe { _mm256_loadu_ps(bytes.cast::<f32>().add(at + 8 * half)) };
     let zero = _mm256_setzero_ps();
     match KIND {
         CENTRED | SPLIT => {
@@ -351,11 +345,7 @@ unsafe fn scales<const BITS: usize, const KIND: u8>(
             let scales = [own, own + 16].map(|at| _mm256_mul_ps(halves(shared), factor(at)));
             (scales, scales.map(|scale| _mm256_mul_ps(scale, _mm256_set1_ps(-32.0))))
         }
-        _ => {
-            let at = index * groups(BITS) * 2 * PANEL;
-            let second = at + (groups(BITS) - 1) * 2 * PANEL;
-            ([floats(at), floats(second)], [floats(at + PANEL), floats(second + PANEL)])
-        }
+        _ => unreachable!("a layout is one of these"),
     }
 }
 

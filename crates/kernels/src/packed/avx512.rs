@@ -11,9 +11,7 @@
 #[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "most of them are used"))]
 use std::arch::x86_64::*;
 
-use super::format::{
-    CENTRED, SHARED_CENTRED, SHARED_SHIFTED, SHIFTED, SPLIT, WIDE, groups, with_layout,
-};
+use super::format::{CENTRED, SHARED_CENTRED, SHARED_SHIFTED, SHIFTED, SPLIT, groups, with_layout};
 use super::layout::{BLOCK, Layout, PANEL, STEP_BYTES, STEPS};
 use super::prefetch::prefetch;
 use super::wide::Wide;
@@ -83,9 +81,7 @@ unsafe fn tile<const BITS: usize, const KIND: u8, const C: usize>(
     let x: &[Input; C] = x.first_chunk().expect("the caller counted the rows");
     let mut sums = [_mm512_setzero_ps(); C];
     for index in 0..panel.blocks {
-        if KIND != WIDE {
-            prefetch::<BITS, KIND>(panel, index);
-        }
+        prefetch::<BITS, KIND>(panel, index);
         // SAFETY: `index` is below the number of blocks of panel and inputs.
         unsafe {
             let block = block::<BITS, KIND>(panel, index);
@@ -148,12 +144,11 @@ unsafe fn steps<const BITS: usize, const KIND: u8>(panel: Panel, index: usize) -
         // SAFETY: passed on.
         return unsafe { joined(panel, index) };
     }
-    let bits = if KIND == WIDE { 8 } else { BITS };
     // SAFETY: the caller's `index` is below the number of blocks.
-    let quants = unsafe { panel.quants.add(index * bits * PANEL * BLOCK / 8) };
+    let quants = unsafe { panel.quants.add(index * BITS * PANEL * BLOCK / 8) };
     // SAFETY: a block has `bits` times 64 bytes, and `v` is below `bits`.
     let vector = |v: usize| unsafe { _mm512_loadu_si512(quants.add(v * STEP_BYTES).cast()) };
-    if bits == 8 {
+    if BITS == 8 {
         return [0, 1, 2, 3, 4, 5, 6, 7].map(vector);
     }
     let low = [vector(0), vector(1), vector(2), vector(3)];
@@ -231,8 +226,6 @@ unsafe fn scales<const BITS: usize, const KIND: u8>(
     let halves = |at: usize| unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(bytes.add(at).cast())) };
     // SAFETY: as above.
     let load = |at: usize| unsafe { _mm_loadu_si128(bytes.add(at).cast()) };
-    // SAFETY: as above, for unpacked panels.
-    let floats = |at: usize| unsafe { _mm512_loadu_ps(bytes.cast::<f32>().add(at)) };
     let zero = _mm512_setzero_ps();
     match KIND {
         CENTRED | SPLIT => {
@@ -256,11 +249,7 @@ unsafe fn scales<const BITS: usize, const KIND: u8>(
             let scales = [own, own + 16].map(|at| _mm512_mul_ps(halves(shared), factor(at)));
             (scales, scales.map(|scale| _mm512_mul_ps(scale, _mm512_set1_ps(-32.0))))
         }
-        _ => {
-            let at = index * groups(BITS) * 2 * PANEL;
-            let second = at + (groups(BITS) - 1) * 2 * PANEL;
-            ([floats(at), floats(second)], [floats(at + PANEL), floats(second + PANEL)])
-        }
+        _ => unreachable!("a layout is one of these"),
     }
 }
 

@@ -17,7 +17,7 @@ use super::{FEW, Input, Panel, TILE, scalar, split};
 use super::{avx_vnni, avx2, avx2_wide, avx512, avx512_wide, groups};
 use crate::Isa;
 #[cfg(target_arch = "x86_64")]
-use crate::isa::Avx512;
+use crate::isa::{Avx2, Avx512};
 use crate::shared::Shared;
 
 thread_local! {
@@ -171,19 +171,51 @@ pub(super) unsafe fn multiply_panel(isa: Isa, source: Source, x: &QuantizedRows,
         return few_products(isa, source, x, put);
     }
     WIDE.with_borrow_mut(|([wide, _], all)| {
-        #[cfg(target_arch = "x86_64")]
-        if let Isa::Avx2(proof) = isa {
-            avx2_wide::widen(proof, source.layout, source.panel(), wide);
-            all.resize(x.rows(), [0.0; PANEL]);
-            avx2_wide::multiply(proof, wide, x, all);
-            return all.iter().enumerate().for_each(|(token, sums)| put(token, sums));
-        }
-        widen(isa, source.layout, source.panel(), wide);
-        tiles(x, |start, inputs, sums| {
-            wide_products(isa, wide, inputs, sums);
-            sums.iter().enumerate().for_each(|(i, sums)| put(start + i, sums));
-        });
+        all.resize(x.rows(), [0.0; PANEL]);
+        many_products(isa, source, x, (wide, all));
+        all.iter().enumerate().for_each(|(token, sums)| put(token, sums));
     });
+}
+
+/// Writes the products of a panel, which is unpacked, with each row of `x`: of many.
+fn many_products(
+    isa: Isa,
+    source: Source,
+    x: &QuantizedRows,
+    (wide, out): (&mut Wide, &mut [[f32; PANEL]]),
+) {
+    let (layout, panel) = (source.layout, source.panel());
+    match isa {
+        Isa::Scalar => unreachable!("it unpacks nothing"),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2(proof) => {
+            avx2_wide::widen(proof, layout, panel, wide);
+            avx2_wide::multiply(proof, wide, x, out);
+        }
+        #[cfg(target_arch = "x86_64")]
+        Isa::AvxVnni(proof) => {
+            avx2::widen(proof.avx2(), layout, panel, wide);
+            avx_vnni::multiply(proof, wide, x, out);
+        }
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512(_) => unreachable!("it takes pairs"),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon(proof) => {
+            neon::widen(proof, layout, panel, wide);
+            tiles(x, |start, x, sums| {
+                neon::wide_products(proof, wide, x, sums);
+                out[start..][..sums.len()].copy_from_slice(sums);
+            });
+        }
+        #[cfg(target_arch = "aarch64")]
+        Isa::NeonDot(proof) => {
+            neon::widen(proof.neon(), layout, panel, wide);
+            tiles(x, |start, x, sums| {
+                neon::wide_products_dot(proof, wide, x, sums);
+                out[start..][..sums.len()].copy_from_slice(sums);
+            });
+        }
+    }
 }
 
 /// The same for two panels, the first of which belongs to `place`, or for one.
@@ -247,7 +279,7 @@ pub(super) fn few_products(
     }
     let panel = source.panel();
     #[cfg(target_arch = "x86_64")]
-    if let Isa::Avx2(proof) = isa {
+    if let Some(proof) = avx2_of(isa) {
         let mut token = 0;
         for group in x.groups(0..panel.blocks) {
             let mut sums = [[0.0; PANEL]; groups::GROUP];
@@ -276,35 +308,13 @@ fn tiles(x: &QuantizedRows, mut multiply: impl FnMut(usize, &[Input], &mut [[f32
     }
 }
 
-fn widen(isa: Isa, layout: Layout, panel: Panel, wide: &mut Wide) {
+/// AVX2, where a panel is multiplied with few rows by its instructions.
+#[cfg(target_arch = "x86_64")]
+fn avx2_of(isa: Isa) -> Option<Avx2> {
     match isa {
-        Isa::Scalar => {}
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2(_) => unreachable!("it takes groups"),
-        #[cfg(target_arch = "x86_64")]
-        Isa::AvxVnni(proof) => avx2::widen(proof.avx2(), layout, panel, wide),
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512(_) => unreachable!("it takes pairs"),
-        #[cfg(target_arch = "aarch64")]
-        Isa::Neon(proof) => neon::widen(proof, layout, panel, wide),
-        #[cfg(target_arch = "aarch64")]
-        Isa::NeonDot(proof) => neon::widen(proof.neon(), layout, panel, wide),
-    }
-}
-
-fn wide_products(isa: Isa, wide: &Wide, x: &[Input], out: &mut [[f32; PANEL]]) {
-    match isa {
-        Isa::Scalar => {}
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2(_) => unreachable!("it takes groups"),
-        #[cfg(target_arch = "x86_64")]
-        Isa::AvxVnni(proof) => avx_vnni::wide_products(proof, wide, x, out),
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512(_) => unreachable!("it takes pairs"),
-        #[cfg(target_arch = "aarch64")]
-        Isa::Neon(proof) => neon::wide_products(proof, wide, x, out),
-        #[cfg(target_arch = "aarch64")]
-        Isa::NeonDot(proof) => neon::wide_products_dot(proof, wide, x, out),
+        Isa::Avx2(proof) => Some(proof),
+        Isa::AvxVnni(proof) => Some(proof.avx2()),
+        _ => None,
     }
 }
 
@@ -312,9 +322,7 @@ fn products(isa: Isa, layout: Layout, panel: Panel, x: &[Input], out: &mut [[f32
     match isa {
         Isa::Scalar => {}
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2(_) => unreachable!("it takes groups"),
-        #[cfg(target_arch = "x86_64")]
-        Isa::AvxVnni(proof) => avx_vnni::products(proof, layout, panel, x, out),
+        Isa::Avx2(_) | Isa::AvxVnni(_) => unreachable!("they take groups"),
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512(proof) => avx512::products(proof, layout, panel, x, out),
         #[cfg(target_arch = "aarch64")]

@@ -13,6 +13,7 @@ pub(super) const SHARED_CENTRED: u8 = 3;
 /// A half float a row, and the quants of eight bits in halves that lie apart.
 pub(super) const SPLIT: u8 = 5;
 /// Unpacked: floats, first all scales of a group and then its minima.
+#[cfg(target_arch = "aarch64")]
 pub(super) const WIDE: u8 = 4;
 
 /// Scales of a row in a block.
@@ -51,6 +52,7 @@ macro_rules! with_layout {
 }
 
 /// Calls `$function::<BITS, WIDE>` with the bits of a layout.
+#[cfg(target_arch = "aarch64")]
 macro_rules! with_bits {
     ($layout:expr, $function:ident $arguments:tt) => {{
         use $crate::packed::format::WIDE;
@@ -63,7 +65,9 @@ macro_rules! with_bits {
     }};
 }
 
-pub(super) use {with_bits, with_layout};
+#[cfg(target_arch = "aarch64")]
+pub(super) use with_bits;
+pub(super) use with_layout;
 
 /// Bits and kind of scales of a layout.
 pub(super) const fn code(layout: Layout) -> (usize, u8) {

@@ -1,4 +1,4 @@
-//! Inputs for AVX2 and AVX-512: some rows interleaved, so that a tile reads them
+//! Inputs for AVX2, AVX-VNNI and AVX-512: some rows interleaved, so that a tile reads them
 //! through one pointer and in the order in which it multiplies. Of many rows, the
 //! first blocks of all groups come before the next ones, because a panel is
 //! multiplied in this order.
@@ -36,10 +36,11 @@ impl Grouping {
     /// The groups that `isa` wants of `rows` rows of `blocks` blocks, if any.
     fn of(isa: Isa, (rows, blocks): (usize, usize)) -> Option<Self> {
         match isa {
-            Isa::Avx2(_) => {
-                let blocks = if rows <= FEW { blocks.max(1) } else { CHUNK };
-                Some(Self { rows: GROUP, blocks, has_totals: true })
+            Isa::Avx2(_) | Isa::AvxVnni(_) if rows <= FEW => {
+                Some(Self { rows: GROUP, blocks: blocks.max(1), has_totals: true })
             }
+            Isa::Avx2(_) => Some(Self { rows: GROUP, blocks: CHUNK, has_totals: true }),
+            Isa::AvxVnni(_) => Some(Self { rows: 3, blocks: 24, has_totals: false }),
             // Two unpacked panels of 24 blocks have 30 KB.
             Isa::Avx512(_) if FEW < rows => Some(Self { rows: 6, blocks: 24, has_totals: false }),
             _ => None,
@@ -198,6 +199,7 @@ impl Source {
 #[target_feature(enable = "avx2")]
 fn put_values(source: &Source, from: &[i8], to: &mut [i8]) {
     match source.rows {
+        3 => put_rows::<3>(source, from, to),
         4 => put_rows::<4>(source, from, to),
         6 => put_rows::<6>(source, from, to),
         rows => {
