@@ -2,13 +2,15 @@
 """Perplexity of a text by `plumb` and by llama.cpp, token by token on the same ids.
 
     pip install xllamacpp
-    ./perplexity.py --plumb target/release/plumb MODEL TEXT [--tokens 400]
+    ./perplexity.py --plumb target/release/plumb MODEL TEXT [--tokens 400] [--golden FILE]
 
 llama.cpp's server tells no probabilities of a prompt: it is asked for the token
 after each beginning of the text, with the log-probabilities of the whole
-vocabulary. MODEL is a name of the catalogue with a GGUF file.
+vocabulary. MODEL is a name of the catalogue with a GGUF file. --golden writes what
+llama.cpp found, for the tests.
 """
 import argparse
+import importlib.metadata
 import json
 import math
 import subprocess
@@ -28,6 +30,7 @@ def main():
     parser.add_argument("text")
     parser.add_argument("--plumb", required=True)
     parser.add_argument("--tokens", type=int, default=400)
+    parser.add_argument("--golden")
     args = parser.parse_args()
     weights = plumb(args, "model", "show", args.model)["path"]
     with open(args.text, encoding="utf-8") as file:
@@ -55,6 +58,12 @@ def main():
         found = {entry["id"]: entry["logprob"] for entry in reply["completion_probabilities"][0]["top_logprobs"]}
         total += found[tokens[count]]
     theirs = math.exp(-total / (len(tokens) - 1))
+    if args.golden:
+        case = {"ids": tokens, "perplexity": round(theirs, 6)}
+        made_with = {"xllamacpp": importlib.metadata.version("xllamacpp")}
+        with open(args.golden, "w", encoding="utf-8") as file:
+            json.dump({"made_with": made_with, "model": args.model, "cases": [case]}, file)
+            file.write("\n")
     words = ["--text", args.text, "--tokens", str(args.tokens), "--window", str(args.tokens), "--exact"]
     ours = plumb(args, "bench", "perplexity", args.model, *words)
     exact = ours["exact"]

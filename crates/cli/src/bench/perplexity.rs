@@ -39,6 +39,10 @@ pub struct PerplexityArgs {
     /// Also compute in 32-bit floats, and compare
     #[arg(long)]
     exact: bool,
+
+    /// The same with the floats of another file of the model, such as one that is not quantised
+    #[arg(long, value_name = "MODEL", conflicts_with = "exact")]
+    reference: Option<String>,
 }
 
 /// Sums over the tokens that were expected.
@@ -59,11 +63,16 @@ pub(super) fn run(args: &PerplexityArgs, context: &Context) -> Result<Exit> {
     let located = locate(context, &args.model)?;
     let failed = || format!("cannot load the generator `{}`", located.name);
     let model = located.generator(threads, kv_cache.into()).with_context(failed)?;
-    let exact = args
-        .exact
-        .then(|| LanguageModel::load_exact(&located.path, threads))
-        .transpose()
-        .with_context(failed)?;
+    let exact = match &args.reference {
+        Some(reference) => Some(locate(context, reference)?.path),
+        None => args.exact.then(|| located.path.clone()),
+    };
+    let exact = exact
+        .map(|path| {
+            LanguageModel::load_exact(&path, threads)
+                .with_context(|| format!("cannot load `{}`", path.display()))
+        })
+        .transpose()?;
     let path = args.text.display();
     let text =
         fs::read_to_string(&args.text).with_context(|| format!("cannot read `{path}` as UTF-8"))?;
@@ -73,6 +82,12 @@ pub(super) fn run(args: &PerplexityArgs, context: &Context) -> Result<Exit> {
     if tokens.len() < 2 || window < 2 {
         bail!("`{path}` has {} tokens: at least 2 are needed", tokens.len());
     }
+    if let Some(reference) = &exact
+        && reference.tokenizer().encode(&text, Special::Add)?.get(..tokens.len())
+            != Some(&tokens[..])
+    {
+        bail!("the models read `{path}` as different tokens: only files of one model compare");
+    }
     let mut sums = Sums::default();
     for part in tokens.chunks(window).filter(|part| 1 < part.len()) {
         if context.stop.is_set() {
@@ -80,7 +95,7 @@ pub(super) fn run(args: &PerplexityArgs, context: &Context) -> Result<Exit> {
         }
         sums.add(&model, exact.as_ref(), part)?;
     }
-    report(context, (&located.name, kv_cache), (tokens.len(), window), &sums, args.exact)?;
+    report(context, (&located.name, kv_cache), (tokens.len(), window), &sums, exact.is_some())?;
     Ok(Exit::Done)
 }
 

@@ -244,6 +244,34 @@ fn speed_and_logits_are_printed_as_scripts_expect_them() {
     assert!(values.is_sorted_by(|a, b| a >= b));
 }
 
+#[test]
+fn divergence_is_from_the_floats_of_the_file_or_of_another() {
+    let Some(place) = place() else { return };
+    let model = "smollm2-135m-instruct";
+    fs::write(place.path().join("text.txt"), "The sun rises in the east, and sets in the west.")
+        .unwrap();
+    let perplexity = |more: &[&str]| {
+        json(&place, 0, &[&["bench", "perplexity", model, "--text", "text.txt"], more].concat())
+    };
+    let own = perplexity(&["--exact"]);
+    assert!(0.0 < own["exact"]["mean_divergence"].as_f64().unwrap());
+    assert_eq!(perplexity(&["--reference", model])["exact"], own["exact"]);
+    let both = place
+        .command(&[
+            "bench",
+            "perplexity",
+            model,
+            "--text",
+            "text.txt",
+            "--exact",
+            "--reference",
+            model,
+        ])
+        .output()
+        .unwrap();
+    assert_eq!(both.status.code(), Some(2));
+}
+
 /// A task over `docs.jsonl`, with its fields.
 fn task(place: &Place, name: &str, fields: &str) {
     let head = "dataset_path: json\ndataset_kwargs: {data_files: {test: docs.jsonl}}\n\
