@@ -25,6 +25,8 @@ const ROUNDER: f32 = 12_582_912.0;
 /// a scale.
 #[derive(Debug, Default)]
 pub struct QuantizedRows {
+    /// What they were put in order for.
+    isa: Option<Isa>,
     rows: usize,
     columns: usize,
     /// Shape (T, K).
@@ -58,7 +60,7 @@ impl QuantizedRows {
         assert!(columns != 0 && columns.is_multiple_of(BLOCK), "{columns} columns");
         assert_eq!(x.len() % columns, 0, "whole rows");
         let (rows, blocks) = (x.len() / columns, columns / BLOCK);
-        (self.rows, self.columns) = (rows, columns);
+        (self.isa, self.rows, self.columns) = (Some(pool.isa()), rows, columns);
         self.values.resize(rows * columns, 0);
         self.scales.resize(rows * blocks, 0.0);
         self.sums.resize(rows * blocks, 0.0);
@@ -99,6 +101,13 @@ impl QuantizedRows {
     #[cfg(target_arch = "x86_64")]
     pub(super) fn chunks(&self, blocks: usize) -> impl Iterator<Item = Range<usize>> {
         self.groups.chunks(blocks)
+    }
+
+    /// Panics if products with a matrix of `columns` columns on `pool` cannot read
+    /// the rows: kernels rely on it.
+    pub(super) fn check(&self, pool: &Pool, columns: usize) {
+        assert_eq!(columns, self.columns, "columns of a product");
+        assert_eq!(self.isa, Some(pool.isa()), "rows for another instruction set");
     }
 
     /// Rows, T.

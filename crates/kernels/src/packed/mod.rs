@@ -255,7 +255,7 @@ pub fn packed_matmul(pool: &Pool, images: &mut [Image<'_>], x: &QuantizedRows) {
     let tokens = x.rows();
     let mut tasks = Vec::new();
     for (index, Image { matrix, bias, out }) in images.iter().enumerate() {
-        assert_eq!(matrix.columns, x.columns(), "columns of a product");
+        x.check(pool, matrix.columns);
         assert!(bias.is_empty() || bias.len() == matrix.rows, "numbers of a bias");
         assert_eq!(out.len(), tokens * matrix.rows, "numbers of a product");
         tasks.extend(panel_tasks(matrix, pool.threads(), tokens).map(|panels| (index, panels)));

@@ -174,7 +174,7 @@ pub fn largest_products(
     if !matrix.is_split() || FEWEST < x.rows() || !matrix.searches.is_worth_it() {
         return packed_matmul(pool, &mut [Image { matrix, bias: &[], out }], x);
     }
-    assert_eq!(matrix.columns, x.columns(), "columns of a product");
+    x.check(pool, matrix.columns);
     assert_eq!(out.len(), x.rows() * matrix.rows, "numbers of a product");
     let (among, sources) = (among.min(matrix.rows), matrix.sources());
     let search = Search { pool, matrix, sources, among, x, norms: norms(x) };

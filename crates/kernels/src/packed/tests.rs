@@ -82,6 +82,16 @@ fn products_are_near_those_in_floats() {
 }
 
 #[test]
+#[should_panic(expected = "rows for another instruction set")]
+fn rows_are_multiplied_on_the_instructions_that_they_were_put_in_order_for() {
+    let (scalar, best) = (pool(Isa::Scalar, 1), pool(Isa::best(), 1));
+    assert_ne!(scalar.isa(), best.isa(), "rows for another instruction set cannot be had here");
+    let matrix = PackedMatrix::new(&scalar, DType::Q8_0, &[0; 34], (1, 32)).unwrap();
+    let rows = QuantizedRows::new(&scalar, &[1.0; 32], 32);
+    packed_matmul(&best, &mut [Image { matrix: &matrix, bias: &[], out: &mut [0.0] }], &rows);
+}
+
+#[test]
 fn inputs_that_are_whole_numbers_give_exact_products() {
     let (rows, columns) = (17, 256);
     let x: Vec<f32> =
