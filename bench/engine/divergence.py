@@ -133,8 +133,10 @@ def main():
         return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
     def perplexity(path, *words):
-        return plumb("bench", "perplexity", path, "--text", args.text, "--tokens", args.tokens,
-                     "--kv-cache", "f32", *words)
+        found = plumb("bench", "perplexity", path, "--text", args.text, "--tokens", args.tokens,
+                      "--kv-cache", "f32", *words)
+        del found["model"]
+        return found
 
     reader = gguf.GGUFReader(plumb("model", "show", args.model)["path"])
     found = []
