@@ -5,8 +5,16 @@ use std::io;
 use std::path::Path;
 
 /// What holds no source: folders that tools write, and git's own.
-const SKIPPED: [&str; 7] =
-    [".git", ".plumb", "__pycache__", "artifacts", "corpus", "node_modules", "target"];
+const SKIPPED: [&str; 8] = [
+    ".git",
+    ".plumb",
+    "__pycache__",
+    "artifacts",
+    "corpus",
+    "node_modules",
+    "plumb-demo",
+    "target",
+];
 
 /// Above this a file is not read: it breaks a rule by its size alone.
 pub(crate) const MAX_BYTES: u64 = 3_000_000;
