@@ -19,10 +19,6 @@ use crate::workspace::{Bench, Buffer, Workspace};
 /// Distances from which all share the last bucket of a direction.
 const MAX_DISTANCE: f32 = 128.0;
 
-/// Tokens from which texts are read one batch after another, so that what the
-/// layers write stays in the second cache.
-const BATCH_TOKENS: usize = 512;
-
 /// An encoder-only transformer with its weights.
 #[derive(Debug)]
 pub struct Encoder {
@@ -214,18 +210,10 @@ impl Encoder {
     }
 
     fn states(&self, pool: &Pool, inputs: &[Input<'_>], layers: usize) -> Result<Vec<f32>, Error> {
-        for input in inputs {
-            self.check(input.tokens)?;
-        }
-        let mut states = Vec::new();
-        for batch in batches(inputs) {
-            states.extend(self.states_of_batch(pool, batch, layers));
-        }
-        Ok(states)
-    }
-
-    fn states_of_batch(&self, pool: &Pool, inputs: &[Input<'_>], layers: usize) -> Vec<f32> {
         let batch: Vec<&[u32]> = inputs.iter().map(|input| input.tokens).collect();
+        for text in &batch {
+            self.check(text)?;
+        }
         let mut x = embed(pool, &self.embedding, &batch.concat());
         self.add_types(inputs, &mut x);
         self.add_positions(pool, &batch, &mut x);
@@ -235,7 +223,7 @@ impl Encoder {
         for layer in &self.layers[..layers] {
             layer.apply(&self.spec, bench, &texts, &mut x);
         }
-        x
+        Ok(x)
     }
 
     fn check(&self, text: &[u32]) -> Result<(), Error> {
@@ -301,22 +289,6 @@ impl Encoder {
         }
         bias
     }
-}
-
-/// The inputs in batches of at most [`BATCH_TOKENS`], or of one input.
-fn batches<'i, 'a>(inputs: &'i [Input<'a>]) -> impl Iterator<Item = &'i [Input<'a>]> {
-    let mut rest = inputs;
-    std::iter::from_fn(move || {
-        let mut tokens = 0;
-        let fits = |input: &&Input| {
-            tokens += input.tokens.len();
-            tokens <= BATCH_TOKENS
-        };
-        let count = rest.iter().take_while(fits).count().max(1).min(rest.len());
-        let (batch, after) = rest.split_at(count);
-        rest = after;
-        (!batch.is_empty()).then_some(batch)
-    })
 }
 
 /// The bucket of a key at `distance`, after the query or not: half of each
@@ -410,17 +382,6 @@ impl Layer {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn batches_have_few_tokens_and_all_inputs() {
-        let long = vec![0; BATCH_TOKENS + 1];
-        let inputs = [300, 212, 1, 0, 513, 511, 2].map(|len| Input::one(&long[..len]));
-        let lens: Vec<Vec<usize>> = batches(&inputs)
-            .map(|batch| batch.iter().map(|input| input.tokens.len()).collect())
-            .collect();
-        assert_eq!(lens, [vec![300, 212], vec![1, 0], vec![513], vec![511], vec![2]]);
-        assert_eq!(batches(&[]).count(), 0);
-    }
 
     #[test]
     fn distances_share_buckets_as_they_grow() {
