@@ -82,7 +82,7 @@ pub(super) fn run(args: &PerplexityArgs, context: &Context) -> Result<Exit> {
     if tokens.len() < 2 || window < 2 {
         bail!("`{path}` has {} tokens: at least 2 are needed", tokens.len());
     }
-    if let Some(reference) = &exact
+    if let (Some(reference), Some(_)) = (&exact, &args.reference)
         && reference.tokenizer().encode(&text, Special::Add)?.get(..tokens.len())
             != Some(&tokens[..])
     {

@@ -25,7 +25,7 @@ use crate::isa::Avx512;
 
 /// Rows of the input that a tile takes: with two panels their sums, and those of
 /// the block at hand, fill 24 registers.
-const COLUMNS: usize = 6;
+pub(super) const COLUMNS: usize = 6;
 
 /// Where the products of panels with rows of the input go: those of a row lie
 /// together.

@@ -29,7 +29,7 @@ const HALVES: usize = PANEL / ROWS;
 
 /// Rows of the input that a tile takes: their sums, those of the block at hand and
 /// what is multiplied fill fifteen registers.
-const COLUMNS: usize = 3;
+pub(super) const COLUMNS: usize = 3;
 
 /// Products of an unpacked panel with all rows of the input, which `out` has as
 /// many of.

@@ -202,18 +202,12 @@ fn many_products(
         #[cfg(target_arch = "aarch64")]
         Isa::Neon(proof) => {
             neon::widen(proof, layout, panel, wide);
-            tiles(x, |start, x, sums| {
-                neon::wide_products(proof, wide, x, sums);
-                out[start..][..sums.len()].copy_from_slice(sums);
-            });
+            tiles(x, out, |x, out| neon::wide_products(proof, wide, x, out));
         }
         #[cfg(target_arch = "aarch64")]
         Isa::NeonDot(proof) => {
             neon::widen(proof.neon(), layout, panel, wide);
-            tiles(x, |start, x, sums| {
-                neon::wide_products_dot(proof, wide, x, sums);
-                out[start..][..sums.len()].copy_from_slice(sums);
-            });
+            tiles(x, out, |x, out| neon::wide_products_dot(proof, wide, x, out));
         }
     }
 }
@@ -291,20 +285,23 @@ pub(super) fn few_products(
         }
         return;
     }
-    tiles(x, |start, inputs, sums| {
-        products(isa, source.layout, panel, inputs, sums);
-        sums.iter().enumerate().for_each(|(i, sums)| put(start + i, sums));
-    });
+    let mut sums = [[0.0; PANEL]; FEW];
+    let sums = &mut sums[..x.rows()];
+    tiles(x, sums, |x, sums| products(isa, source.layout, panel, x, sums));
+    sums.iter().enumerate().for_each(|(token, sums)| put(token, sums));
 }
 
-/// Calls `multiply` with some rows of the input at a time, the first of which it
-/// is told, and room for their products.
-fn tiles(x: &QuantizedRows, mut multiply: impl FnMut(usize, &[Input], &mut [[f32; PANEL]])) {
-    let mut sums = [[0.0; PANEL]; TILE];
-    for start in (0..x.rows()).step_by(TILE) {
-        let count = TILE.min(x.rows() - start);
+/// Calls `multiply` with some rows of the input at a time, and the part of `out`
+/// that is for their products.
+fn tiles(
+    x: &QuantizedRows,
+    out: &mut [[f32; PANEL]],
+    multiply: impl Fn(&[Input], &mut [[f32; PANEL]]),
+) {
+    for (start, out) in (0..).step_by(TILE).zip(out.chunks_mut(TILE)) {
+        let count = out.len();
         let inputs: [Input; TILE] = std::array::from_fn(|i| x.input(start + i.min(count - 1)));
-        multiply(start, &inputs[..count], &mut sums[..count]);
+        multiply(&inputs[..count], out);
     }
 }
 

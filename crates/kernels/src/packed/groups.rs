@@ -8,9 +8,9 @@
 
 use std::ops::Range;
 
-use super::FEW;
 use super::activations::Quantized;
 use super::layout::{BLOCK, STEP};
+use super::{FEW, avx_vnni, avx512_wide};
 use crate::Isa;
 use crate::shared::Shared;
 
@@ -40,9 +40,13 @@ impl Grouping {
                 Some(Self { rows: GROUP, blocks: blocks.max(1), has_totals: true })
             }
             Isa::Avx2(_) => Some(Self { rows: GROUP, blocks: CHUNK, has_totals: true }),
-            Isa::AvxVnni(_) => Some(Self { rows: 3, blocks: 24, has_totals: false }),
+            Isa::AvxVnni(_) => {
+                Some(Self { rows: avx_vnni::COLUMNS, blocks: 24, has_totals: false })
+            }
             // Two unpacked panels of 24 blocks have 30 KB.
-            Isa::Avx512(_) if FEW < rows => Some(Self { rows: 6, blocks: 24, has_totals: false }),
+            Isa::Avx512(_) if FEW < rows => {
+                Some(Self { rows: avx512_wide::COLUMNS, blocks: 24, has_totals: false })
+            }
             _ => None,
         }
     }
@@ -78,6 +82,7 @@ pub(super) struct Group {
     pub(super) scales: *const f32,
     pub(super) sums: *const f32,
     pub(super) half_sums: *const f32,
+    /// Nowhere, if they are not wanted.
     pub(super) totals: *const i32,
 }
 
@@ -199,9 +204,9 @@ impl Source {
 #[target_feature(enable = "avx2")]
 fn put_values(source: &Source, from: &[i8], to: &mut [i8]) {
     match source.rows {
-        3 => put_rows::<3>(source, from, to),
-        4 => put_rows::<4>(source, from, to),
-        6 => put_rows::<6>(source, from, to),
+        avx_vnni::COLUMNS => put_rows::<{ avx_vnni::COLUMNS }>(source, from, to),
+        GROUP => put_rows::<GROUP>(source, from, to),
+        avx512_wide::COLUMNS => put_rows::<{ avx512_wide::COLUMNS }>(source, from, to),
         rows => {
             let (to, _) = to.as_chunks_mut::<STEP>();
             for row in 0..rows {

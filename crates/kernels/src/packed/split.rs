@@ -30,7 +30,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU32, AtomicUsize};
 
 use super::activations::QuantizedRows;
-use super::dispatch::{Place, Source, Sources, few_products, multiply_panel};
+use super::dispatch::{Source, Sources, Target, few_products, multiply_panel};
 use super::layout::{BLOCK, Layout, PANEL, STEP_BYTES, STEPS, Scales};
 use super::{Image, PackedMatrix, packed_matmul, panel_tasks};
 use crate::dequantize::scalar::f16;
@@ -178,7 +178,7 @@ pub fn largest_products(
     assert_eq!(out.len(), x.rows() * matrix.rows, "numbers of a product");
     let (among, sources) = (among.min(matrix.rows), matrix.sources());
     let search = Search { pool, matrix, sources, among, x, norms: norms(x) };
-    let out = Shared::new(out);
+    let out = Target { out: Shared::new(out), bias: &[], width: matrix.rows };
     let firsts = search.bound(&out);
     let least = search.least(&firsts);
     let opened = search.settle(&least, &out);
@@ -210,10 +210,6 @@ struct Search<'a> {
 type First = (f32, usize);
 
 impl Search<'_> {
-    fn place<'s>(&self, index: usize, out: &'s Shared<'s, f32>) -> Place<'s> {
-        Place { out, bias: &[], column: index * PANEL, width: self.matrix.rows }
-    }
-
     /// The panels of each task.
     fn tasks(&self) -> impl Iterator<Item = Range<usize>> {
         panel_tasks(self.matrix, self.pool.threads(), self.x.rows())
@@ -226,7 +222,7 @@ impl Search<'_> {
 
     /// Writes what each product is at most, and finds for each row of the input the
     /// panel that promises most.
-    fn bound(&self, out: &Shared<f32>) -> Vec<First> {
+    fn bound(&self, out: &Target) -> Vec<First> {
         let rows = self.x.rows();
         let tasks: Vec<Range<usize>> = self.tasks().collect();
         let mut firsts = vec![(f32::NEG_INFINITY, 0); tasks.len() * rows];
@@ -243,11 +239,11 @@ impl Search<'_> {
         (0..rows).filter_map(of_token).collect()
     }
 
-    fn bound_panel(&self, index: usize, firsts: &mut [First], out: &Shared<f32>) {
+    fn bound_panel(&self, index: usize, firsts: &mut [First], out: &Target) {
         let isa = self.pool.isa();
         let blocks = self.matrix.columns / BLOCK;
         let bytes = self.sources.panel(index).bytes;
-        let place = self.place(index, out);
+        let place = out.place(index);
         let searched = self.searched(index);
         let (scales, row_norms) = bytes[blocks * HALF..].split_at(blocks * SCALES);
         let upper = Source { layout: UPPER, bytes, lower: &[], blocks };
@@ -271,8 +267,8 @@ impl Search<'_> {
     fn least(&self, firsts: &[First]) -> Vec<f32> {
         let known = |(token, &(_, index)): (usize, &First)| {
             let mut sums = vec![0.0; self.x.rows() * PANEL];
-            let own = Shared::new(&mut sums);
-            let place = Place { out: &own, bias: &[], column: 0, width: PANEL };
+            let own = Target { out: Shared::new(&mut sums), bias: &[], width: PANEL };
+            let place = own.place(0);
             // SAFETY: the numbers are this call's alone.
             unsafe { multiply_panel(self.pool.isa(), self.sources.panel(index), self.x, place) };
             let found = &sums[token * PANEL..][..self.searched(index)];
@@ -283,12 +279,12 @@ impl Search<'_> {
 
     /// Replaces bounds by products, or by minus infinity where they are too low.
     /// Returns of how many panels there are products.
-    fn settle(&self, least: &[f32], out: &Shared<f32>) -> usize {
+    fn settle(&self, least: &[f32], out: &Target) -> usize {
         let opened = AtomicUsize::new(0);
         let tasks: Vec<Range<usize>> = self.tasks().collect();
         self.pool.run(tasks.len(), &|task| {
             for index in tasks[task].clone() {
-                let (place, searched) = (self.place(index, out), self.searched(index));
+                let (place, searched) = (out.place(index), self.searched(index));
                 let is_open = least.iter().enumerate().any(|(token, least)| {
                     // SAFETY: each panel has columns of its own in every row.
                     let most = unsafe { place.row(token) };
@@ -428,7 +424,8 @@ mod tests {
                 let (sources, norms) = (matrix.sources(), norms(&x));
                 let search = Search { pool, matrix, sources, among, x: &x, norms };
                 let mut most = vec![0.0; rows];
-                let firsts = search.bound(&Shared::new(&mut most));
+                let out = Target { out: Shared::new(&mut most), bias: &[], width: rows };
+                let firsts = search.bound(&out);
                 let mut products = vec![0.0; rows];
                 let image = Image { matrix, bias: &[], out: &mut products };
                 packed_matmul(pool, &mut [image], &x);
